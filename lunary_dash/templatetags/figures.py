@@ -1,0 +1,5 @@
+"""Figures as people read them. Placeholder until the design system lands."""
+
+from django import template
+
+register = template.Library()

@@ -1,0 +1,5 @@
+"""Addresses of the app; filled in by its pages."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
