@@ -8,11 +8,11 @@ from tests import make
 
 @pytest.fixture
 def people(db: None) -> make.People:
-    """One account per role and a stranger."""
+    """Return one account per role and a stranger."""
     return make.workspace_with_people()
 
 
 @pytest.fixture
 def project(people: make.People) -> Project:
-    """The project of those people."""
+    """Return the project of those people."""
     return make.project(people)
