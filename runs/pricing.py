@@ -198,15 +198,20 @@ def cost(model: str | None, provider: str | None, at: datetime | None, tokens: T
     row = _priced_row(model, provider, at, tokens)
     if row is None:
         return UNKNOWN
+    return Priced(amount(row, tokens), row.ref)
+
+
+def amount(row: Row, tokens: Tokens) -> Decimal:
+    """Return tokens × rates in USD, rounded to what Run.cost holds."""
     given, output = tokens.input or 0, tokens.output or 0
     read, write, reasoning = tokens.cache_read or 0, tokens.cache_write or 0, tokens.reasoning or 0
     rates = row.at(given)
-    amount = rates.plain * (given - read - write) + rates.output * (output - reasoning) + rates.call
+    total = rates.plain * (given - read - write) + rates.output * (output - reasoning) + rates.call
     if read or write:
-        amount += rates.cache_read * read + rates.cache_write * write
+        total += rates.cache_read * read + rates.cache_write * write
     if reasoning:
-        amount += rates.reasoning * reasoning
-    return Priced(amount.quantize(QUANTUM), row.ref)
+        total += rates.reasoning * reasoning
+    return total.quantize(QUANTUM)
 
 
 def explain(
@@ -241,7 +246,7 @@ def explain(
     passed = bisect_left(row.thresholds, tokens.input or 0)
     if passed:
         warnings.append(f"The input is above {row.thresholds[passed - 1]} tokens, where the higher price applies.")
-    return Explanation(lines, cost(model, provider, at, tokens).amount, row.ref, said, warnings)
+    return Explanation(lines, amount(row, tokens), row.ref, said, warnings)
 
 
 def _warnings(model: str | None, tokens: Tokens, *, priced: bool) -> Iterator[str]:
