@@ -31,7 +31,7 @@ class RunFlag:
     HAS_PARAMS = 65536
     HAS_METADATA = 131072
     PARAMS_FROM_START = 262144
-    HAS_USAGE = 524288
+    TAGS_FROM_START = 524288
 
 
 class Run(models.Model):
@@ -66,7 +66,9 @@ class Run(models.Model):
     output_tokens = models.IntegerField(null=True, help_text="including reasoning")
     reasoning_tokens = models.IntegerField(null=True)
     cost = models.DecimalField(max_digits=20, decimal_places=10, null=True, help_text="USD; null is unknown, never 0")
-    price_ref = models.TextField(null=True, help_text="which price made the cost, e.g. genai-prices 0.2.3: openai/gpt-4o")
+    price_ref = models.TextField(
+        null=True, help_text="which price made the cost, e.g. genai-prices 0.2.3: openai/gpt-4o"
+    )
     repeat_of = models.UUIDField(null=True, help_text="another run reports the same call (otel-mapping.md §3)")
     sibling_of = models.UUIDField(null=True, help_text="the chat that this retry replaces")
     flags = models.IntegerField(default=0)
@@ -139,8 +141,14 @@ class Feedback(models.Model):
     class Meta:
         indexes = [
             # feedback filter of the lists
-            models.Index(F("project_id"), F("key"), F("value"), F("run_id"), name="feedback_filter",
-                         condition=Q(key__in=["thumb", "thumbs"])),
+            models.Index(
+                F("project_id"),
+                F("key"),
+                F("value"),
+                F("run_id"),
+                name="feedback_filter",
+                condition=Q(key__in=["thumb", "thumbs"]),
+            ),
         ]
 
 
@@ -166,10 +174,11 @@ class Alias(models.Model):
 
 
 class Side(models.TextChoices):
-    """Which half of an exchange a message belongs to."""
+    """Which half of an exchange a message belongs to; a mark is no message: it only names the thread and its facts."""
 
     IN = "in"
     OUT = "out"
+    MARK = "mark"
 
 
 class Message(models.Model):
@@ -248,7 +257,8 @@ class Deletion(models.Model):
 
 class StaleHour(models.Model):
     """A mark that an hour's buckets must be recomputed. Each writing transaction adds its own row, so none is lost:
-    the recompute deletes exactly the marks whose runs its snapshot sees."""
+    the recompute deletes exactly the marks whose runs its snapshot sees.
+    """
 
     pk = models.CompositePrimaryKey("project_id", "hour", "id")
     project_id = models.IntegerField()
@@ -275,20 +285,40 @@ class UsageBucket(models.Model):
     output_tokens = models.BigIntegerField()
     reasoning_tokens = models.BigIntegerField()
     cost = models.DecimalField(max_digits=20, decimal_places=10)
-    unpriced = models.IntegerField(help_text="LLM and embedding runs whose cost is unknown")
+    unpriced = models.IntegerField(help_text="successful LLM and embedding runs whose cost is unknown")
     duration_ms = models.BigIntegerField()
     timed = models.IntegerField(help_text="runs with a duration")
 
 
-class UserDay(models.Model):
-    """Sums of one end user's UTC day, recomputed with the day's stale hours."""
+class LatencyBucket(models.Model):
+    """Durations of one hour's runs as a mergeable histogram, so that percentiles come from rollups.
 
-    pk = models.CompositePrimaryKey("project_id", "user_id", "day")
+    Bin n holds durations of 1.04ⁿ ms to 1.04ⁿ⁺¹ ms: its middle is within 2 % of each (runs.rollups.BIN_BASE).
+    """
+
+    pk = models.CompositePrimaryKey("project_id", "hour", "type")
     project_id = models.IntegerField()
-    user_id = models.TextField()
+    hour = models.DateTimeField()
+    type = models.TextField()
+    bins = ArrayField(models.SmallIntegerField())
+    runs = ArrayField(models.IntegerField(), help_text="how many runs each bin holds")
+
+
+class UserDay(models.Model):
+    """Sums of one end user's UTC day within a team and organization, recomputed with the day's stale hours.
+
+    '' means none: the rows of a day, unattributed ones included, add up to the project's.
+    """
+
+    pk = models.CompositePrimaryKey("project_id", "day", "user_id", "team_id", "organization_id")
+    project_id = models.IntegerField()
     day = models.DateField()
+    user_id = models.TextField()
+    team_id = models.TextField()
+    organization_id = models.TextField()
     runs = models.IntegerField()
     errors = models.IntegerField()
+    threads = models.IntegerField(help_text="conversations begun")
     tokens = models.BigIntegerField()
     cost = models.DecimalField(max_digits=20, decimal_places=10)
-    unpriced = models.IntegerField()
+    unpriced = models.IntegerField(help_text="successful LLM and embedding runs whose cost is unknown")
