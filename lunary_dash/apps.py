@@ -8,3 +8,7 @@ class WiringConfig(AppConfig):
 
     name = "lunary_dash"
     label = "wiring"
+
+    def ready(self) -> None:
+        """Load the Celery application, so that every task belongs to it; not earlier, as the supervisor needs none."""
+        from lunary_dash import celery  # noqa: F401

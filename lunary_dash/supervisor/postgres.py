@@ -18,8 +18,10 @@ from lunary_dash.supervisor.spawn import NOBODY, Identity, spawn
 USER = "app"
 DATABASE = "lunary_dash"
 CONF = "lunary-dash.conf"
-ORPHAN_SECONDS = 15
+LEFTOVER_SECONDS = 15
 SHARED_HOMES = (Path("/var/lib/lunary-dash"), Path("/var/tmp/lunary-dash"))  # noqa: S108 - made 0755, data below is 0700
+
+PROC = Path("/proc/self")
 
 TUNING = {
     "listen_addresses": "",
@@ -73,10 +75,13 @@ class Cluster:
         """Return the path of one of the server's programs."""
         return self.programs.directory / name
 
-    def create(self) -> None:
-        """Make the data directory and the database, unless they are there; an interrupted attempt leaves nothing."""
+    def create(self) -> bool:
+        """Make data directory and database, unless they are there, and return whether that was so.
+
+        An interrupted attempt leaves nothing that looks finished.
+        """
         if (self.data / "PG_VERSION").exists():
-            return
+            return False
         attempt = self.data.with_name(self.data.name + ".new")
         shutil.rmtree(attempt, ignore_errors=True)
         attempt.mkdir(mode=0o700, parents=True)
@@ -100,14 +105,14 @@ class Cluster:
         single = f'echo "CREATE DATABASE {DATABASE}" | "$0" --single -D "$1" postgres'
         self._run(["/bin/sh", "-c", single, self.program("postgres"), attempt])
         attempt.rename(self.data)
+        return True
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the server as a child; wait for `ready` before using it."""
-        self._end_orphan()
+        self._end_leftovers()
         self._configure()
         _own(self.data, self._uid)
         self._give(self.sockets)
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
         return spawn(
             [self.program("postgres"), "-D", self.data],
             log=self.log,
@@ -172,25 +177,38 @@ class Cluster:
         except (OSError, ValueError, IndexError):
             return 0, ""
 
-    def _end_orphan(self) -> None:
-        """Stop a server that outlived its supervisor; the caller holds DATA_DIR's lock, so nobody needs it."""
+    def _end_leftovers(self) -> None:
+        """End every process of an earlier server; the caller holds DATA_DIR's lock, so nobody needs them.
+
+        A whole server is asked to shut down. Backends whose postmaster was killed are killed too: until the last one
+        is gone PostgreSQL rightly refuses to start, and what they had not committed is lost already.
+        """
         pid, _ = self._postmaster()
-        if not _is_postgres(pid):
-            return
-        with contextlib.suppress(ProcessLookupError):
+        whole = pid in _residents(self.data)
+        if whole:
             os.kill(pid, signal.SIGINT)
-        deadline = time.monotonic() + ORPHAN_SECONDS
-        while _is_postgres(pid):
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while left := _residents(self.data):
             if time.monotonic() > deadline:
-                raise StartError(f"a PostgreSQL left behind (pid {pid}) uses {self.data} and does not stop: end it")
-            time.sleep(0.02)
+                raise StartError(f"an earlier PostgreSQL (pid {left[0]}) still uses {self.data}: end it")
+            if not whole:
+                for resident in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(resident, signal.SIGKILL)
+            time.sleep(0.01)
+        if PROC.exists():  # only here is it certain that nobody is left; its pid may be somebody else's by now
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _is_postgres(pid: int) -> bool:
-    try:
-        return pid > 0 and b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-    except OSError:
-        return False
+def _residents(data: Path) -> list[int]:
+    """Return the pids of the processes that work in a data directory, as postmaster and backends do (Linux only)."""
+    home = str(data.resolve())
+    found = []
+    for process in PROC.parent.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(process / "cwd") == home and (process / "comm").read_text().strip() == "postgres":
+                found.append(int(process.name))
+    return found
 
 
 def _own(tree: Path, uid: int) -> None:
@@ -220,11 +238,11 @@ def cluster(data_dir: Path, *, durable: bool = True, system_only: bool = False) 
 
 
 def _works(candidate: Cluster) -> bool:
-    """Tell whether the identity can run the programs and reach where data and socket are to be."""
+    """Tell whether the identity can run the programs and reach the places of data and socket."""
     reach = '"$0" --version && test -x "$1" && test -x "$2"'
-    places = [candidate.data if candidate.data.exists() else candidate.data.parent, candidate.sockets]
-    words: list[str | Path] = ["/bin/sh", "-c", reach, candidate.program("initdb"), places[0].parent, places[1].parent]
-    return spawn(words, identity=candidate.identity, death=signal.SIGKILL).wait() == 0
+    places = [candidate.data.parent, candidate.sockets.parent]
+    command: list[str | Path] = ["/bin/sh", "-c", reach, candidate.program("initdb"), *places]
+    return spawn(command, identity=candidate.identity, death=signal.SIGKILL).wait() == 0
 
 
 def _as_nobody(here: Cluster) -> Cluster:
