@@ -1,13 +1,15 @@
 """The shapes that cross the boundary between decoding a client's request and storing it. Pure: no Django.
 
-`ingest.lunary` and `ingest.otlp` turn bytes into `RunEvent`s and `MessageEvent`s; `ingest.fold` turns those into changes;
-`ingest.write` stores them. Payloads stay JSON text from the wire to the table (rule 7).
+`ingest.lunary` and `ingest.otlp` turn bytes into `RunEvent`s and `MessageEvent`s; `ingest.fold` turns those into one
+state per run; `ingest.write` stores them. Payloads stay JSON text from the wire to the table (rule 7).
 """
 
 from enum import Enum
 from typing import Any
 
 import msgspec
+
+from runs.pricing import Tokens as Usage  # counts by class, normalised (rule 11)
 
 
 class Kind(Enum):
@@ -18,17 +20,6 @@ class Kind(Enum):
     ERROR = "error"
     UPDATE = "update"
     CUSTOM = "custom-event"
-
-
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Token counts by class, normalised (rule 11): `input` includes cache reads and writes. None is unknown, never 0."""
-
-    input: int | None = None
-    cache_read: int | None = None
-    cache_write: int | None = None
-    output: int | None = None
-    reasoning: int | None = None
-    estimated: bool = False
 
 
 class RunEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -128,4 +119,5 @@ class Batch(msgspec.Struct, kw_only=True):
     logs: list[LogEvent] = msgspec.field(default_factory=list)
     users: list[UserSeen] = msgspec.field(default_factory=list)
     refusals: list[Refusal] = msgspec.field(default_factory=list)
-    held_ids: set[str] = msgspec.field(default_factory=set)  # raw-form ids people hold: their SDK-hashed forms are aliased
+    held_ids: set[str] = msgspec.field(default_factory=set)
+    """Ids that people hold, as sent: their SDK-hashed forms become aliases (rule 2)."""

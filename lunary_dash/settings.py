@@ -79,6 +79,8 @@ DATABASES: dict[str, Any] = {
     "default": env.database(DATABASE_URL)
     | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True},
 }
+# Ingest repeats a few statements; psycopg keeps them prepared per connection (0 queries through a proxy: set it high).
+DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", env.integer("DATABASE_PREPARE_AFTER", 3))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "projects.Account"

@@ -5,224 +5,435 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Alias',
+            name="Alias",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'alias', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('alias', models.UUIDField()),
-                ('canonical', models.UUIDField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "alias", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("alias", models.UUIDField()),
+                ("canonical", models.UUIDField()),
             ],
         ),
         migrations.CreateModel(
-            name='Deletion',
+            name="Deletion",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.UUIDField()),
-                ('at', models.DateTimeField()),
-                ('reason', models.TextField(help_text='deleted, merged (two ids turned out to be one run), demo, …')),
-                ('type', models.TextField()),
-                ('runs', models.IntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("id", models.UUIDField()),
+                ("at", models.DateTimeField()),
+                ("reason", models.TextField(help_text="deleted, merged (two ids turned out to be one run), demo, …")),
+                ("type", models.TextField()),
+                ("runs", models.IntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='RunBody',
+            name="RunBody",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'run_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('run_id', models.UUIDField()),
-                ('input', models.TextField(null=True)),
-                ('output', models.TextField(null=True)),
-                ('error', models.TextField(null=True)),
-                ('params', models.TextField(null=True)),
-                ('metadata', models.JSONField(help_text="{rank of the event: metadata as JSON text}; merged in rank order it is the run's metadata", null=True)),
-                ('usage', models.TextField(help_text='token usage as the client sent it', null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "run_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("run_id", models.UUIDField()),
+                ("input", models.TextField(null=True)),
+                ("output", models.TextField(null=True)),
+                ("error", models.TextField(null=True)),
+                ("params", models.TextField(null=True)),
+                (
+                    "metadata",
+                    models.JSONField(
+                        help_text="{rank of the event: metadata as JSON text}; merged in rank order it is the run's metadata",
+                        null=True,
+                    ),
+                ),
+                ("usage", models.TextField(help_text="token usage as the client sent it", null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='RunLog',
+            name="RunLog",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'run_id', 'at', 'digest', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('run_id', models.UUIDField()),
-                ('at', models.DateTimeField()),
-                ('digest', models.BigIntegerField()),
-                ('level', models.TextField()),
-                ('message', models.TextField()),
-                ('extra', models.TextField(help_text='JSON text', null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id",
+                        "run_id",
+                        "at",
+                        "digest",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("run_id", models.UUIDField()),
+                ("at", models.DateTimeField()),
+                ("digest", models.BigIntegerField()),
+                ("level", models.TextField()),
+                ("message", models.TextField()),
+                ("extra", models.TextField(help_text="JSON text", null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Score',
+            name="Score",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'run_id', 'label', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('run_id', models.UUIDField()),
-                ('label', models.TextField()),
-                ('value', models.JSONField()),
-                ('comment', models.TextField(null=True)),
-                ('at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "run_id", "label", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("run_id", models.UUIDField()),
+                ("label", models.TextField()),
+                ("value", models.JSONField()),
+                ("comment", models.TextField(null=True)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='StaleHour',
+            name="StaleHour",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'hour', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('hour', models.DateTimeField()),
-                ('id', models.UUIDField()),
-                ('marked_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "hour", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("hour", models.DateTimeField()),
+                ("id", models.UUIDField()),
+                ("marked_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='UsageBucket',
+            name="UsageBucket",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'hour', 'type', 'name', 'team_id', 'organization_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('hour', models.DateTimeField()),
-                ('type', models.TextField()),
-                ('name', models.TextField()),
-                ('team_id', models.TextField()),
-                ('organization_id', models.TextField()),
-                ('runs', models.IntegerField()),
-                ('errors', models.IntegerField()),
-                ('input_tokens', models.BigIntegerField()),
-                ('cache_read_tokens', models.BigIntegerField()),
-                ('cache_write_tokens', models.BigIntegerField()),
-                ('output_tokens', models.BigIntegerField()),
-                ('reasoning_tokens', models.BigIntegerField()),
-                ('cost', models.DecimalField(decimal_places=10, max_digits=20)),
-                ('unpriced', models.IntegerField(help_text='LLM and embedding runs whose cost is unknown')),
-                ('duration_ms', models.BigIntegerField()),
-                ('timed', models.IntegerField(help_text='runs with a duration')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id",
+                        "hour",
+                        "type",
+                        "name",
+                        "team_id",
+                        "organization_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("hour", models.DateTimeField()),
+                ("type", models.TextField()),
+                ("name", models.TextField()),
+                ("team_id", models.TextField()),
+                ("organization_id", models.TextField()),
+                ("runs", models.IntegerField()),
+                ("errors", models.IntegerField()),
+                ("input_tokens", models.BigIntegerField()),
+                ("cache_read_tokens", models.BigIntegerField()),
+                ("cache_write_tokens", models.BigIntegerField()),
+                ("output_tokens", models.BigIntegerField()),
+                ("reasoning_tokens", models.BigIntegerField()),
+                ("cost", models.DecimalField(decimal_places=10, max_digits=20)),
+                ("unpriced", models.IntegerField(help_text="LLM and embedding runs whose cost is unknown")),
+                ("duration_ms", models.BigIntegerField()),
+                ("timed", models.IntegerField(help_text="runs with a duration")),
             ],
         ),
         migrations.CreateModel(
-            name='UserDay',
+            name="UserDay",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'user_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('user_id', models.TextField()),
-                ('day', models.DateField()),
-                ('runs', models.IntegerField()),
-                ('errors', models.IntegerField()),
-                ('tokens', models.BigIntegerField()),
-                ('cost', models.DecimalField(decimal_places=10, max_digits=20)),
-                ('unpriced', models.IntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "user_id", "day", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("user_id", models.TextField()),
+                ("day", models.DateField()),
+                ("runs", models.IntegerField()),
+                ("errors", models.IntegerField()),
+                ("tokens", models.BigIntegerField()),
+                ("cost", models.DecimalField(decimal_places=10, max_digits=20)),
+                ("unpriced", models.IntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='EndUser',
+            name="EndUser",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.TextField()),
-                ('props', models.JSONField(default=dict)),
-                ('props_at', models.JSONField(default=dict, help_text='{key: epoch µs of the event that set it}: newest wins per key')),
-                ('first_seen', models.DateTimeField()),
-                ('last_seen', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("id", models.TextField()),
+                ("props", models.JSONField(default=dict)),
+                (
+                    "props_at",
+                    models.JSONField(
+                        default=dict, help_text="{key: epoch µs of the event that set it}: newest wins per key"
+                    ),
+                ),
+                ("first_seen", models.DateTimeField()),
+                ("last_seen", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.OrderBy(models.F('last_seen'), descending=True), models.F('id'), name='end_user_by_last_seen')],
+                "indexes": [
+                    models.Index(
+                        models.F("project_id"),
+                        models.OrderBy(models.F("last_seen"), descending=True),
+                        models.F("id"),
+                        name="end_user_by_last_seen",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Feedback',
+            name="Feedback",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'run_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('run_id', models.UUIDField(help_text='a run, or a chat message')),
-                ('key', models.TextField()),
-                ('value', models.JSONField(null=True)),
-                ('at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "run_id", "key", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("run_id", models.UUIDField(help_text="a run, or a chat message")),
+                ("key", models.TextField()),
+                ("value", models.JSONField(null=True)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.F('key'), models.F('value'), models.F('run_id'), condition=models.Q(('key__in', ['thumb', 'thumbs'])), name='feedback_filter')],
+                "indexes": [
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("key"),
+                        models.F("value"),
+                        models.F("run_id"),
+                        condition=models.Q(("key__in", ["thumb", "thumbs"])),
+                        name="feedback_filter",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='LedgerEntry',
+            name="LedgerEntry",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.UUIDField()),
-                ('key_id', models.IntegerField(help_text='ApiKey that sent them', null=True)),
-                ('received_at', models.DateTimeField()),
-                ('type', models.TextField()),
-                ('runs', models.IntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("id", models.UUIDField()),
+                ("key_id", models.IntegerField(help_text="ApiKey that sent them", null=True)),
+                ("received_at", models.DateTimeField()),
+                ("type", models.TextField()),
+                ("runs", models.IntegerField()),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.F('received_at'), name='ledger_by_time')],
+                "indexes": [models.Index(models.F("project_id"), models.F("received_at"), name="ledger_by_time")],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', 'side', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.UUIDField()),
-                ('side', models.TextField(choices=[('in', 'In'), ('out', 'Out')], help_text='in: user, system · out: assistant, tool')),
-                ('thread_id', models.UUIDField(help_text='null while only a legacy answer without its thread is here', null=True)),
-                ('chat_id', models.UUIDField(help_text='the exchange it was folded into', null=True)),
-                ('at', models.DateTimeField()),
-                ('role', models.TextField()),
-                ('is_retry', models.BooleanField(default=False)),
-                ('body', models.TextField(help_text='the message as sent, JSON text')),
-                ('user_id', models.TextField(null=True)),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None)),
-                ('thread_tags', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None)),
-                ('metadata', models.TextField(help_text='JSON text as sent', null=True)),
-                ('thread_metadata', models.TextField(help_text='JSON text as sent', null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", "side", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("id", models.UUIDField()),
+                (
+                    "side",
+                    models.TextField(
+                        choices=[("in", "In"), ("out", "Out"), ("mark", "Mark")],
+                        help_text="in: user, system · out: assistant, tool",
+                    ),
+                ),
+                (
+                    "thread_id",
+                    models.UUIDField(help_text="null while only a legacy answer without its thread is here", null=True),
+                ),
+                ("chat_id", models.UUIDField(help_text="the exchange it was folded into", null=True)),
+                ("at", models.DateTimeField()),
+                ("role", models.TextField()),
+                ("is_retry", models.BooleanField(default=False)),
+                ("body", models.TextField(help_text="the message as sent, JSON text")),
+                ("user_id", models.TextField(null=True)),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None),
+                ),
+                (
+                    "thread_tags",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None),
+                ),
+                ("metadata", models.TextField(help_text="JSON text as sent", null=True)),
+                ("thread_metadata", models.TextField(help_text="JSON text as sent", null=True)),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.F('thread_id'), models.F('at'), name='message_by_thread')],
+                "indexes": [
+                    models.Index(
+                        models.F("project_id"), models.F("thread_id"), models.F("at"), name="message_by_thread"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.UUIDField()),
-                ('type', models.TextField(help_text='llm, chain, agent, tool, retriever, embed, chat, thread, custom-event, span, …')),
-                ('name', models.TextField(null=True)),
-                ('status', models.TextField(help_text='started, success or error')),
-                ('parent_id', models.UUIDField(help_text='as the client sent it; the parent may not be here yet', null=True)),
-                ('trace_id', models.UUIDField(help_text='topmost ancestor that is not a chat or thread, received or not; null for chat and thread', null=True)),
-                ('chat_id', models.UUIDField(help_text='nearest chat (exchange) above', null=True)),
-                ('thread_id', models.UUIDField(help_text='the thread above, through chats; its own id on a thread', null=True)),
-                ('user_id', models.TextField(help_text='effective end user: own, else inherited (rule 8)', null=True)),
-                ('team_id', models.TextField(null=True)),
-                ('organization_id', models.TextField(null=True)),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None)),
-                ('metadata', models.JSONField(help_text='effective metadata for filters; verbatim text is in RunBody', null=True)),
-                ('template_id', models.TextField(null=True)),
-                ('runtime', models.TextField(null=True)),
-                ('started_at', models.DateTimeField(help_text="provisional (the end's time) until RunFlag.START is set")),
-                ('ended_at', models.DateTimeField(help_text='on a thread: its last activity', null=True)),
-                ('received_at', models.DateTimeField()),
-                ('duration_ms', models.BigIntegerField(help_text='ended_at - started_at when both are known, else null', null=True)),
-                ('input_tokens', models.IntegerField(help_text='including cache reads and writes (rule 11)', null=True)),
-                ('cache_read_tokens', models.IntegerField(null=True)),
-                ('cache_write_tokens', models.IntegerField(null=True)),
-                ('output_tokens', models.IntegerField(help_text='including reasoning', null=True)),
-                ('reasoning_tokens', models.IntegerField(null=True)),
-                ('cost', models.DecimalField(decimal_places=10, help_text='USD; null is unknown, never 0', max_digits=20, null=True)),
-                ('price_ref', models.TextField(help_text='which price made the cost, e.g. genai-prices 0.2.3: openai/gpt-4o', null=True)),
-                ('repeat_of', models.UUIDField(help_text='another run reports the same call (otel-mapping.md §3)', null=True)),
-                ('sibling_of', models.UUIDField(help_text='the chat that this retry replaces', null=True)),
-                ('flags', models.IntegerField(default=0)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("id", models.UUIDField()),
+                (
+                    "type",
+                    models.TextField(
+                        help_text="llm, chain, agent, tool, retriever, embed, chat, thread, custom-event, span, …"
+                    ),
+                ),
+                ("name", models.TextField(null=True)),
+                ("status", models.TextField(help_text="started, success or error")),
+                (
+                    "parent_id",
+                    models.UUIDField(help_text="as the client sent it; the parent may not be here yet", null=True),
+                ),
+                (
+                    "trace_id",
+                    models.UUIDField(
+                        help_text="topmost ancestor that is not a chat or thread, received or not; null for chat and thread",
+                        null=True,
+                    ),
+                ),
+                ("chat_id", models.UUIDField(help_text="nearest chat (exchange) above", null=True)),
+                (
+                    "thread_id",
+                    models.UUIDField(help_text="the thread above, through chats; its own id on a thread", null=True),
+                ),
+                ("user_id", models.TextField(help_text="effective end user: own, else inherited (rule 8)", null=True)),
+                ("team_id", models.TextField(null=True)),
+                ("organization_id", models.TextField(null=True)),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None),
+                ),
+                (
+                    "metadata",
+                    models.JSONField(
+                        help_text="effective metadata for filters; verbatim text is in RunBody", null=True
+                    ),
+                ),
+                ("template_id", models.TextField(null=True)),
+                ("runtime", models.TextField(null=True)),
+                (
+                    "started_at",
+                    models.DateTimeField(help_text="provisional (the end's time) until RunFlag.START is set"),
+                ),
+                ("ended_at", models.DateTimeField(help_text="on a thread: its last activity", null=True)),
+                ("received_at", models.DateTimeField()),
+                (
+                    "duration_ms",
+                    models.BigIntegerField(help_text="ended_at - started_at when both are known, else null", null=True),
+                ),
+                (
+                    "input_tokens",
+                    models.IntegerField(help_text="including cache reads and writes (rule 11)", null=True),
+                ),
+                ("cache_read_tokens", models.IntegerField(null=True)),
+                ("cache_write_tokens", models.IntegerField(null=True)),
+                ("output_tokens", models.IntegerField(help_text="including reasoning", null=True)),
+                ("reasoning_tokens", models.IntegerField(null=True)),
+                (
+                    "cost",
+                    models.DecimalField(
+                        decimal_places=10, help_text="USD; null is unknown, never 0", max_digits=20, null=True
+                    ),
+                ),
+                (
+                    "price_ref",
+                    models.TextField(
+                        help_text="which price made the cost, e.g. genai-prices 0.2.3: openai/gpt-4o", null=True
+                    ),
+                ),
+                (
+                    "repeat_of",
+                    models.UUIDField(help_text="another run reports the same call (otel-mapping.md §3)", null=True),
+                ),
+                ("sibling_of", models.UUIDField(help_text="the chat that this retry replaces", null=True)),
+                ("flags", models.IntegerField(default=0)),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.F('type'), models.OrderBy(models.F('started_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='run_list_by_type'), models.Index(models.F('project_id'), models.OrderBy(models.F('started_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='run_list_all'), models.Index(models.F('project_id'), models.F('trace_id'), condition=models.Q(('trace_id__isnull', False)), name='run_by_trace'), models.Index(models.F('project_id'), models.F('parent_id'), condition=models.Q(('parent_id__isnull', False)), name='run_by_parent'), models.Index(models.F('project_id'), models.F('thread_id'), condition=models.Q(('thread_id__isnull', False)), name='run_by_thread'), models.Index(models.F('project_id'), models.F('user_id'), models.OrderBy(models.F('started_at'), descending=True), condition=models.Q(('user_id__isnull', False)), name='run_by_user')],
+                "indexes": [
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("type"),
+                        models.OrderBy(models.F("started_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="run_list_by_type",
+                    ),
+                    models.Index(
+                        models.F("project_id"),
+                        models.OrderBy(models.F("started_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="run_list_all",
+                    ),
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("trace_id"),
+                        condition=models.Q(("trace_id__isnull", False)),
+                        name="run_by_trace",
+                    ),
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("parent_id"),
+                        condition=models.Q(("parent_id__isnull", False)),
+                        name="run_by_parent",
+                    ),
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("thread_id"),
+                        condition=models.Q(("thread_id__isnull", False)),
+                        name="run_by_thread",
+                    ),
+                    models.Index(
+                        models.F("project_id"),
+                        models.F("user_id"),
+                        models.OrderBy(models.F("started_at"), descending=True),
+                        condition=models.Q(("user_id__isnull", False)),
+                        name="run_by_user",
+                    ),
+                ],
             },
         ),
     ]

@@ -1,0 +1,62 @@
+"""What a write leaves in the books: ledger entries, runs that merged, hours to recompute (rules 13 and 14).
+
+All in the transaction that stores the runs, so that a count and its runs are never apart.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import uuid4
+
+from ingest.rows import Db, Row, timestamp
+
+HOUR: Final = 3_600_000_000
+UNCOUNTED: Final = frozenset({"span"})
+"""Types that are never billed (rule 9)."""
+
+
+def enter(db: Db, project_id: int, types: Iterable[str], key_id: int | None, received_at: int) -> None:
+    """Append one ledger entry per type of the runs that were stored for the first time."""
+    counts = Counter(run_type for run_type in types if run_type not in UNCOUNTED)
+    if counts:
+        db.execute(
+            "INSERT INTO runs_ledgerentry (project_id, id, key_id, received_at, type, runs)"
+            " SELECT %s, id, %s, %s::timestamptz, type, runs FROM unnest(%s::uuid[], %s::text[], %s::int[])"
+            " AS s(id, type, runs)",
+            (
+                project_id,
+                key_id,
+                timestamp(received_at),
+                [str(uuid4()) for _ in counts],
+                list(counts),
+                list(counts.values()),
+            ),
+        )
+
+
+def merged(db: Db, project_id: int, types: Iterable[str], received_at: int) -> None:
+    """Record runs that turned out to be part of another one, so that ledger = stored + deleted stays true."""
+    counts = Counter(run_type for run_type in types if run_type not in UNCOUNTED)
+    if counts:
+        db.execute(
+            "INSERT INTO runs_deletion (project_id, id, at, reason, type, runs)"
+            " SELECT %s, id, %s::timestamptz, 'merged', type, runs FROM unnest(%s::uuid[], %s::text[], %s::int[])"
+            " AS s(id, type, runs)",
+            (project_id, timestamp(received_at), [str(uuid4()) for _ in counts], list(counts), list(counts.values())),
+        )
+
+
+def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int) -> None:
+    """Mark the hours of `rows` for recomputing. Each transaction adds marks of its own: see runs.models.StaleHour."""
+    mark_hours(db, project_id, {row.started_at // HOUR * HOUR for row in rows}, received_at)
+
+
+def mark_hours(db: Db, project_id: int, hours: Iterable[int], received_at: int) -> None:
+    """Mark hours (epoch µs) for recomputing."""
+    times: Sequence[str] = [timestamp(hour) for hour in sorted(hours)]
+    if times:
+        db.execute(
+            "INSERT INTO runs_stalehour (project_id, hour, id, marked_at)"
+            " SELECT %s, hour::timestamptz, %s, %s::timestamptz FROM unnest(%s::text[]) AS s(hour)",
+            (project_id, str(uuid4()), timestamp(received_at), times),
+        )

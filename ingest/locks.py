@@ -1,0 +1,39 @@
+"""Advisory locks that make read-merge-write exact: one per id, taken in one order, held until commit.
+
+A run's own id is locked exclusively, its parent's shared: whoever writes a run sees its parent and children settled, or
+waits. Row locks could not do it, since the parent or the child may not exist yet.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from ingest.rows import Db
+
+_SALT = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+_SIGN = 1 << 63
+
+
+def lock_key(project_id: int, name: str) -> int:
+    """Return the 64-bit key of anything named by text; a collision only makes two writers wait for each other."""
+    digest = blake2b(f"{project_id}:{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def run_key(project_id: int, run_id: str) -> int:
+    """Return the key of a run id (canonical UUID text): its last 60 bits, which are random in every version."""
+    bits = (int(run_id[-12:] + run_id[20:23], 16) ^ (project_id * _SALT)) & _MASK
+    return bits - (1 << 64) if bits & _SIGN else bits
+
+
+def take(db: Db, project_id: int, own: Iterable[str], above: Iterable[str] = ()) -> None:
+    """Lock `own` ids exclusively and the rest of `above` shared, in key order, until the transaction ends."""
+    exclusive = {run_key(project_id, run_id) for run_id in own}
+    shared = {run_key(project_id, run_id) for run_id in above} - exclusive
+    keys = sorted(exclusive | shared)
+    if keys:
+        db.execute(
+            "SELECT CASE WHEN s THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
+            " FROM unnest(%s::bigint[], %s::bool[]) AS t(k, s)",
+            (keys, [key in shared for key in keys]),
+        )

@@ -1,0 +1,321 @@
+"""Rows of the run tables as plain structs, read and written in bulk. SQL lives here; the rules are in `ingest.fold`.
+
+New rows go in by COPY: the caller holds the advisory lock of every id, so none can appear meanwhile. Known rows are
+updated from arrays. Each statement names the project (rule 1).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from psycopg import Cursor
+
+from ingest import fold
+from ingest.events import Usage
+from ingest.fold import RunState
+from ingest.lineage import Lineage, Own
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = int((datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).total_seconds() * 1_000_000)
+_FIRST: Final = int((datetime(1, 1, 2, tzinfo=UTC) - EPOCH).total_seconds() * 1_000_000)
+
+Db = Cursor[Any]
+"""A server-side-binding cursor inside the request's transaction; each result is consumed before the next statement."""
+
+
+class Row(msgspec.Struct, gc=False, kw_only=True):
+    """One row of runs_run; times are epoch µs, metadata is JSON text. Field order is column order."""
+
+    id: str
+    type: str
+    name: str | None
+    status: str
+    parent_id: str | None
+    trace_id: str | None
+    chat_id: str | None
+    thread_id: str | None
+    user_id: str | None
+    team_id: str | None
+    organization_id: str | None
+    tags: tuple[str, ...] | None
+    metadata: str | None
+    template_id: str | None
+    runtime: str | None
+    started_at: int
+    ended_at: int | None
+    received_at: int
+    duration_ms: int | None
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    cost: Decimal | None
+    price_ref: str | None
+    sibling_of: str | None
+    flags: int
+
+    @property
+    def lineage(self) -> Lineage:
+        """Return the row's place in trace, thread and tenancy."""
+        return Lineage(self.trace_id, self.chat_id, self.thread_id, self.user_id, self.team_id, self.organization_id)
+
+    @property
+    def own(self) -> Own:
+        """Return what the row brings itself, inherited values left out."""
+        return Own(
+            id=self.id,
+            type=self.type,
+            parent_id=self.parent_id,
+            user_id=self.user_id if self.flags & fold.OWN_USER else None,
+            team_id=self.team_id if self.flags & fold.OWN_TEAM else None,
+            organization_id=self.organization_id if self.flags & fold.OWN_ORGANIZATION else None,
+        )
+
+    @property
+    def usage(self) -> Usage:
+        """Return the token counts."""
+        return Usage(
+            self.input_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+            bool(self.flags & fold.ESTIMATED),
+        )
+
+    def state(self) -> RunState:
+        """Return the row as a state to merge with; bodies that were not read stand as `fold.STORED`."""
+        flags = self.flags
+        return RunState(
+            id=self.id,
+            flags=flags,
+            type=self.type,
+            name=self.name,
+            parent_id=self.parent_id,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            user_id=self.user_id if flags & fold.OWN_USER else None,
+            tags=self.tags,
+            template_id=self.template_id,
+            runtime=self.runtime,
+            usage=self.usage,
+            input=fold.STORED if flags & fold.HAS_INPUT else None,
+            output=fold.STORED if flags & fold.HAS_OUTPUT else None,
+            error=fold.STORED if flags & fold.HAS_ERROR else None,
+            params=fold.STORED if flags & fold.HAS_PARAMS else None,
+        )
+
+
+COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(Row))
+_TIMES: Final = frozenset({"started_at", "ended_at", "received_at"})
+_UUIDS: Final = frozenset({"id", "parent_id", "trace_id", "chat_id", "thread_id", "sibling_of"})
+_TYPES: Final = (
+    dict.fromkeys(_UUIDS, "uuid")
+    | dict.fromkeys(_TIMES, "timestamptz")
+    | {"tags": "text[]", "metadata": "jsonb", "duration_ms": "bigint", "cost": "numeric", "flags": "integer"}
+    | {name: "integer" for name in COLUMNS if name.endswith("_tokens")}
+)
+
+
+def _selected(name: str) -> str:
+    if name in _TIMES:
+        return f"(extract(epoch from r.{name}) * 1000000)::bigint"
+    return f"r.{name}::text" if name in _UUIDS or name == "metadata" else f"r.{name}"
+
+
+_SELECT: Final = ", ".join(_selected(name) for name in COLUMNS)
+_COPY: Final = f"COPY runs_run (project_id, {', '.join(COLUMNS)}) FROM STDIN"
+_ASSIGNED: Final = ", ".join(f"{name} = s.{name}::{_TYPES.get(name, 'text')}" for name in COLUMNS[1:])
+_UPDATE: Final = (
+    f"UPDATE runs_run AS r SET {_ASSIGNED}"
+    f" FROM unnest({', '.join('%s::uuid[]' if name == 'id' else '%s::text[]' for name in COLUMNS)})"
+    f" AS s({', '.join(COLUMNS)}) WHERE r.project_id = %s AND r.id = s.id"
+)
+_COPY_BODIES: Final = "COPY runs_runbody (project_id, run_id, input, output, error, params, metadata, usage) FROM STDIN"
+_TEXT_BODIES: Final = ("input", "output", "error", "params", "usage")
+
+
+def _merged(name: str) -> str:
+    """Return SQL for one body column by its mode: 0 keep, 1 replace, 2 the richer text (as `fold._richer`)."""
+    return f"""{name} = CASE s.{name}_mode WHEN 0 THEN b.{name} WHEN 1 THEN s.{name}
+        ELSE CASE WHEN b.{name} IS NULL OR (octet_length(s.{name}), s.{name} COLLATE "C")
+            > (octet_length(b.{name}), b.{name} COLLATE "C") THEN s.{name} ELSE b.{name} END END"""
+
+
+_UPDATE_BODIES: Final = (
+    f"UPDATE runs_runbody AS b SET {', '.join(_merged(name) for name in _TEXT_BODIES)},"
+    " metadata = COALESCE(s.metadata::jsonb, b.metadata)"
+    " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[],"
+    " %s::int[], %s::text[], %s::int[], %s::text[])"
+    f" AS s(run_id, {', '.join(f'{name}, {name}_mode' for name in _TEXT_BODIES)}, metadata)"
+    " WHERE b.project_id = %s AND b.run_id = s.run_id"
+)
+
+
+class Body(msgspec.Struct, gc=False, kw_only=True):
+    """What a request says about one run's bodies, with the modes that merge it into the stored row."""
+
+    run_id: str
+    input: str | None = None
+    output: str | None = None
+    error: str | None = None
+    params: str | None = None
+    usage: str | None = None
+    metadata: str | None = None  # JSON text of all pieces; replaces what is stored
+    modes: tuple[int, int, int, int, int] = (fold.REPLACE,) * 5
+
+
+def read(db: Db, project_id: int, ids: Sequence[str], parents: Sequence[str] = ()) -> list[Row]:
+    """Return the stored runs among `ids`, and those directly below `parents`."""
+    if not ids and not parents:
+        return []
+    cursor = db.execute(
+        f"SELECT {_SELECT} FROM runs_run r WHERE r.project_id = %s AND r.id = ANY(%s::uuid[])"
+        f" UNION ALL SELECT {_SELECT} FROM runs_run r"
+        " WHERE r.project_id = %s AND r.parent_id = ANY(%s::uuid[]) AND NOT r.id = ANY(%s::uuid[])",
+        (project_id, list(ids), project_id, list(parents), list(ids)),
+    )
+    return [_row(record) for record in cursor]
+
+
+def read_where(db: Db, project_id: int, condition: str, values: Sequence[Any]) -> list[Row]:
+    """Return the stored runs that fulfil `condition`, a constant of this package's."""
+    cursor = db.execute(
+        f"SELECT {_SELECT} FROM runs_run r WHERE r.project_id = %s AND {condition}", (project_id, *values)
+    )
+    return [_row(record) for record in cursor]
+
+
+def insert(db: Db, project_id: int, rows: Iterable[Row]) -> None:
+    """Store new runs."""
+    start = f"{project_id}\t"
+    text = "".join(f"{start}{_copy_row(row)}\n" for row in rows)
+    _copy(db, _COPY, text)
+
+
+def update(db: Db, project_id: int, rows: Sequence[Row]) -> None:
+    """Overwrite known runs with what `fold.merge` made of them."""
+    columns = [[_parameter(name, getattr(row, name)) for row in rows] for name in COLUMNS]
+    db.execute(_UPDATE, (*columns, project_id))
+
+
+def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:
+    """Store the bodies of new runs."""
+    text = "".join(
+        f"{project_id}\t{body.run_id}\t{_copied(body.input)}\t{_copied(body.output)}\t{_copied(body.error)}"
+        f"\t{_copied(body.params)}\t{_copied(body.metadata)}\t{_copied(body.usage)}\n"
+        for body in bodies
+    )
+    _copy(db, _COPY_BODIES, text)
+
+
+def update_bodies(db: Db, project_id: int, bodies: Sequence[Body]) -> None:
+    """Merge bodies into those of known runs, each column by its mode."""
+    arrays: list[list[Any]] = [[body.run_id for body in bodies]]
+    for position, name in enumerate(_TEXT_BODIES):
+        arrays.append([getattr(body, name) for body in bodies])
+        arrays.append([body.modes[position] for body in bodies])
+    arrays.append([body.metadata for body in bodies])
+    db.execute(_UPDATE_BODIES, (*arrays, project_id))
+
+
+def read_metadata_pieces(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the stored metadata of each run event by event."""
+    cursor = db.execute(
+        "SELECT run_id::text, metadata::text FROM runs_runbody"
+        " WHERE project_id = %s AND run_id = ANY(%s::uuid[]) AND metadata IS NOT NULL",
+        (project_id, list(ids)),
+    )
+    return {run_id: msgspec.json.decode(text, type=dict[str, str]) for run_id, text in cursor}
+
+
+def timestamp(at: int) -> str:
+    """Return epoch µs as PostgreSQL reads it; times outside the calendar are clamped to its ends."""
+    moment = EPOCH + timedelta(microseconds=min(max(at, _FIRST), _LAST))
+    return moment.isoformat(" ")
+
+
+def _row(record: tuple[Any, ...]) -> Row:
+    row = Row(**dict(zip(COLUMNS, record, strict=True)))
+    if row.tags is not None:
+        row.tags = tuple(row.tags)
+    return row
+
+
+def _copy(db: Db, statement: str, text: str) -> None:
+    if text:
+        with db.copy(statement) as copy:
+            copy.write(text)
+
+
+def _copied(text: str | None) -> str:
+    """Return text as COPY's text format wants it."""
+    if text is None:
+        return "\\N"
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if "\n" in text or "\t" in text or "\r" in text:
+        text = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return text
+
+
+def _number(value: object) -> str:
+    return "\\N" if value is None else str(value)
+
+
+def array_literal(values: Sequence[str] | None) -> str | None:
+    """Return a text array's literal, or None."""
+    if values is None:
+        return None
+    quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
+    return "{" + ",".join(quoted) + "}"
+
+
+def _copy_row(row: Row) -> str:
+    """Return the row's columns after project_id, in the order of COLUMNS."""
+    return "\t".join(
+        (
+            row.id,
+            _copied(row.type),
+            _copied(row.name),
+            row.status,
+            row.parent_id or "\\N",
+            row.trace_id or "\\N",
+            row.chat_id or "\\N",
+            row.thread_id or "\\N",
+            _copied(row.user_id),
+            _copied(row.team_id),
+            _copied(row.organization_id),
+            _copied(array_literal(row.tags)),
+            _copied(row.metadata),
+            _copied(row.template_id),
+            _copied(row.runtime),
+            timestamp(row.started_at),
+            "\\N" if row.ended_at is None else timestamp(row.ended_at),
+            timestamp(row.received_at),
+            _number(row.duration_ms),
+            _number(row.input_tokens),
+            _number(row.cache_read_tokens),
+            _number(row.cache_write_tokens),
+            _number(row.output_tokens),
+            _number(row.reasoning_tokens),
+            _number(row.cost),
+            _copied(row.price_ref),
+            row.sibling_of or "\\N",
+            str(row.flags),
+        )
+    )
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """Return a column's value as the text that `_UPDATE` casts."""
+    if value is None:
+        return None
+    if name in _TIMES:
+        return timestamp(value)
+    if name == "tags":
+        return array_literal(value)
+    return value if isinstance(value, str) else str(value)

@@ -1,0 +1,398 @@
+"""One request's batch into PostgreSQL: read what is there, merge, write, all in one transaction (rules 3, 4, 5).
+
+The merge rules are `ingest.fold`'s alone. What makes read-merge-write exact among concurrent writers are the advisory
+locks of `ingest.locks`: every id of the batch is locked before anything is read. A deadlock or a row that appeared
+between read and write ends the attempt, and since storing is idempotent it is simply begun again.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from django.db import connection, transaction
+from psycopg import Cursor, errors
+
+from ingest import aliases, books, fold, lineage, locks, rows, satellites, threads
+from ingest.events import Batch
+from ingest.fold import RunState
+from ingest.lineage import Lineage, Own
+from ingest.people import HOMELESS, People
+from ingest.rows import Body, Db, Row
+from projects import keys
+from runs import pricing
+
+ATTEMPTS: Final = 8
+CHUNK: Final = 500
+"""Runs per transaction: bounds the locks one request holds; a larger request is several transactions, then 200."""
+
+PRICED: Final = frozenset({"llm", "embed"})
+TRANSIENT: Final = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+
+
+def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHolder | None) -> None:
+    """Store everything in `batch` but its refusals; when this returns, it is committed.
+
+    Safe to repeat. Raises psycopg.OperationalError (or Django's) when PostgreSQL can't be reached.
+    """
+    at = int((received_at - rows.EPOCH).total_seconds() * 1_000_000)
+    for part in _parts(batch):
+        _store_part(project_id, part, at, key.key_id if key else None)
+
+
+def _parts(batch: Batch) -> Iterable[Batch]:
+    """Return the batch as transactions: all of it at once, or chunks that keep each run's events together."""
+    if len(batch.runs) <= 2 * CHUNK:
+        return [batch]
+    parts: list[Batch] = [msgspec.structs.replace(batch, runs=[])]
+    by_run: dict[str, list[int]] = {}
+    for position, event in enumerate(batch.runs):
+        by_run.setdefault(event.run_id, []).append(position)
+    ids = list(by_run)
+    for start in range(0, len(ids), CHUNK):
+        events = [batch.runs[position] for run_id in ids[start : start + CHUNK] for position in by_run[run_id]]
+        parts.append(Batch(runs=events, held_ids=batch.held_ids))
+    return parts
+
+
+def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction.atomic(), Cursor(connection.connection) as db:
+                _Storing(db, project_id, received_at, key_id).store(batch)
+        except TRANSIENT:
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+class _Storing:
+    """One attempt at storing one batch."""
+
+    def __init__(self, db: Db, project_id: int, received_at: int, key_id: int | None) -> None:
+        self.db = db
+        self.project_id = project_id
+        self.received_at = received_at
+        self.key_id = key_id
+        self.people = People(db, project_id)
+        self.stored: dict[str, Row] = {}
+        self.final: dict[str, Row] = {}
+        self.states: dict[str, RunState] = {}
+        self.moved = aliases.Moved()
+
+    def store(self, batch: Batch) -> None:
+        """Read, merge, write."""
+        self._register_aliases(batch)
+        own, above = _ids(batch)
+        locks.take(self.db, self.project_id, own, above)
+        known = aliases.canonical(self.db, self.project_id, own | above)
+        if known:
+            batch = aliases.rewrite(batch, known)
+            own, above = _ids(batch)
+            locks.take(self.db, self.project_id, own, above)
+        changes = fold.fold(batch.runs)
+        for state in self.moved.states:
+            known = changes.get(state.id)
+            changes[state.id] = state if known is None else fold.merge(state, known)
+        talk = threads.store(self.db, self.project_id, batch.messages, batch.threads, self.received_at)
+        if self.moved.threads:
+            self._refold(talk)
+        self.people.meet(batch.users)
+        self._merge_runs(changes, talk)
+        self._write(changes, talk)
+        satellites.store_feedback(self.db, self.project_id, batch.feedback)
+        satellites.store_logs(self.db, self.project_id, batch.logs)
+        self._settle_people()
+
+    def _register_aliases(self, batch: Batch) -> None:
+        """Make the SDK-hashed forms of ids that people hold known, and take out what stands under them (rule 2)."""
+        if batch.held_ids:
+            hashed = aliases.of(batch.held_ids, keys.hashing_texts(self.project_id))
+            self.moved = aliases.register(self.db, self.project_id, hashed)
+
+    def _refold(self, talk: threads.Refolded) -> None:
+        """Add to `talk` the threads whose messages moved to canonical ids."""
+        pending = sorted(self.moved.threads - set(talk.rows))
+        locks.take(self.db, self.project_id, pending)
+        more = threads.refold(self.db, self.project_id, pending, self.received_at)
+        talk.rows |= more.rows
+        talk.stored |= more.stored
+        talk.gone += more.gone
+        talk.lineages |= more.lineages
+        talk.moved += more.moved
+
+    def _merge_runs(self, changes: dict[str, RunState], talk: threads.Refolded) -> None:
+        """Fill `final` with every run row that must be written, its place and cost included."""
+        missing = {c.parent_id for c in changes.values() if c.parent_id} - set(changes) - set(talk.rows)
+        for row in rows.read(self.db, self.project_id, [*changes, *missing]):
+            self.stored[row.id] = row
+        self._merge_metadata(changes)
+        self.states = {
+            run_id: fold.merge(self.stored[run_id].state(), change) if run_id in self.stored else change
+            for run_id, change in changes.items()
+        }
+        outside = self._outside(missing, talk)
+        self._refine([self._row(state, Lineage()) for state in self.states.values()], outside)
+        self._spread(talk, outside)
+
+    def _merge_metadata(self, changes: dict[str, RunState]) -> None:
+        """Complete the metadata of changes whose run has some already, piece by piece."""
+        meeting = [
+            run_id
+            for run_id, change in changes.items()
+            if change.metadata and run_id in self.stored and self.stored[run_id].flags & fold.HAS_METADATA
+        ]
+        if meeting:
+            for run_id, pieces in rows.read_metadata_pieces(self.db, self.project_id, meeting).items():
+                changes[run_id].metadata = pieces | (changes[run_id].metadata or {})
+
+    def _outside(self, missing: set[str], talk: threads.Refolded) -> dict[str, Lineage]:
+        """Return what runs below rows outside this batch take from them: runs, threads, chats, messages."""
+        outside = {run_id: row.lineage for run_id, row in self.stored.items() if run_id in missing}
+        outside |= {run_id: row.lineage for run_id, row in talk.rows.items()}
+        outside |= talk.lineages
+        unknown = [run_id for run_id in missing if run_id not in outside]
+        return outside | threads.chats_of_messages(self.db, self.project_id, unknown)
+
+    def _refine(self, drafts: Sequence[Row], outside: dict[str, Lineage]) -> None:
+        """Place the batch's runs and put those that are new or different into `final`."""
+        own = {row.id: row.own for row in drafts}
+        placed = lineage.resolve(own, outside)
+        self.people.prefetch([place.user_id for place in placed.values() if place.user_id])
+        for row in drafts:
+            self._at_home(row, placed[row.id])
+            known = self.stored.get(row.id)
+            if known is not None:
+                row.received_at = known.received_at
+                row.sibling_of = known.sibling_of
+            if row != known:
+                self.final[row.id] = row
+
+    def _spread(self, talk: threads.Refolded, outside: dict[str, Lineage]) -> None:
+        """Take what changed down to stored runs below: late parents, late users, moved messages (rule 8)."""
+        changed = talk.lineages | {run_id: outside[run_id] for run_id in self.moved.parents if run_id in outside}
+        for run_id, row in (self.final | talk.rows).items():
+            known = self.stored.get(run_id) or talk.stored.get(run_id)
+            if known is None or known.lineage != row.lineage:
+                changed[run_id] = row.lineage
+        below: dict[str, Row] = {}
+
+        def children(ids: list[str]) -> Iterable[tuple[Own, Lineage]]:
+            found = self._children(ids)
+            if found:
+                locks.take(self.db, self.project_id, [row.id for row in found])
+                found = self._children(ids)
+                self.people.prefetch([row.user_id for row in found if row.user_id])
+            below.update((row.id, row) for row in found)
+            return [(row.own, self._without_home(row)) for row in found]
+
+        moved = lineage.spread(changed, children, lambda run_id: run_id in self.states)
+        for run_id, place in moved.items():
+            row = msgspec.structs.replace(below[run_id])
+            self._at_home(row, place)
+            if row != below[run_id]:
+                self.stored[run_id] = below[run_id]
+                self.final[run_id] = row
+
+    def _children(self, ids: list[str]) -> list[Row]:
+        """Return the stored runs directly below `ids` that are not being placed already."""
+        found = rows.read(self.db, self.project_id, (), ids)
+        return [row for row in found if row.type != "chat" and row.id not in self.states]
+
+    def _without_home(self, row: Row) -> Lineage:
+        """Return the row's lineage without what only its user's properties gave it."""
+        place = row.lineage
+        team, organization = self.people.home(row.user_id) if row.user_id else HOMELESS
+        inherited_team = None if row.team_id == team and not row.flags & fold.OWN_TEAM else row.team_id
+        own_org = row.flags & fold.OWN_ORGANIZATION
+        inherited_org = None if row.organization_id == organization and not own_org else row.organization_id
+        return msgspec.structs.replace(place, team_id=inherited_team, organization_id=inherited_org)
+
+    def _at_home(self, row: Row, place: Lineage) -> None:
+        """Put the row in its place; the user's own team and organization apply where it has none (rule 8)."""
+        team, organization = self.people.home(place.user_id)
+        row.trace_id, row.chat_id, row.thread_id = place.trace_id, place.chat_id, place.thread_id
+        row.user_id = place.user_id
+        row.team_id = place.team_id or team
+        row.organization_id = place.organization_id or organization
+
+    def _row(self, state: RunState, place: Lineage) -> Row:
+        """Return the state as a row that carries its own user, team and organization."""
+        known = self.stored.get(state.id)
+        effective = fold.effective_metadata(state.metadata)
+        if effective is None and known is not None and known.metadata:
+            effective = msgspec.json.decode(known.metadata)
+        team = fold.group(effective, "teamId", "team_id")
+        organization = fold.group(effective, "organizationId", "organization_id")
+        run_type = state.type or "unknown"
+        priced = self._price(state, run_type, effective)
+        ended = state.ended_at if state.flags & (fold.END | fold.ERROR) else None
+        timed = ended is not None and state.flags & fold.START
+        return Row(
+            id=state.id,
+            type=run_type,
+            name=state.name,
+            status=fold.status(state.flags),
+            parent_id=state.parent_id,
+            trace_id=place.trace_id,
+            chat_id=place.chat_id,
+            thread_id=place.thread_id,
+            user_id=state.user_id,
+            team_id=team,
+            organization_id=organization,
+            tags=state.tags,
+            metadata=_metadata_text(state, known, effective),
+            template_id=state.template_id,
+            runtime=state.runtime,
+            started_at=state.started_at,
+            ended_at=ended,
+            received_at=self.moved.received.get(state.id, self.received_at),
+            duration_ms=max(0, (ended or 0) - state.started_at) // 1000 if timed else None,
+            input_tokens=state.usage.input,
+            cache_read_tokens=state.usage.cache_read,
+            cache_write_tokens=state.usage.cache_write,
+            output_tokens=state.usage.output,
+            reasoning_tokens=state.usage.reasoning,
+            cost=priced.amount,
+            price_ref=priced.ref,
+            sibling_of=None,
+            flags=_flags(state, run_type, team, organization),
+        )
+
+    def _price(self, state: RunState, run_type: str, metadata: dict[str, object] | None) -> pricing.Priced:
+        """Return the run's cost by the price of its own time; only model calls cost (rule 12)."""
+        if run_type not in PRICED or state.name is None or state.usage == fold.NO_USAGE:
+            return pricing.UNKNOWN
+        provider = metadata.get("ls_provider") or metadata.get("provider") if metadata else None
+        at = datetime.fromtimestamp(state.started_at / 1_000_000, UTC)
+        return pricing.cost(state.name, provider if isinstance(provider, str) else None, at, state.usage)
+
+    def _write(self, changes: dict[str, RunState], talk: threads.Refolded) -> None:
+        """Write rows and bodies, and book what is new."""
+        self.stored |= talk.stored
+        self.final |= {run_id: row for run_id, row in talk.rows.items() if row != talk.stored.get(run_id)}
+        self._remove(talk.gone)
+        new = [row for run_id, row in self.final.items() if run_id not in self.stored]
+        known = [row for run_id, row in self.final.items() if run_id in self.stored]
+        if new:
+            rows.insert(self.db, self.project_id, new)
+        if known:
+            rows.update(self.db, self.project_id, known)
+        threads.write_moves(self.db, self.project_id, talk.moved)
+        self._write_bodies(changes)
+        self._book(new)
+        previous = [self.stored[row.id] for row in known]
+        books.mark_stale(self.db, self.project_id, [*new, *known, *previous, *talk.gone], self.received_at)
+
+    def _write_bodies(self, changes: dict[str, RunState]) -> None:
+        fresh: list[Body] = []
+        merged: list[Body] = []
+        for run_id, change in changes.items():
+            known = self.stored.get(run_id)
+            body = _body(change, known)
+            if known is None:
+                fresh.append(body)
+            elif any(body.modes) or body.metadata is not None:
+                merged.append(body)
+        if fresh:
+            rows.insert_bodies(self.db, self.project_id, fresh)
+        if merged:
+            rows.update_bodies(self.db, self.project_id, merged)
+
+    def _book(self, new: Sequence[Row]) -> None:
+        """Count what was stored for the first time; a run that only changed its id is not counted again."""
+        renamed = {row.id for row in new if row.id in self.moved.received}
+        books.enter(
+            self.db, self.project_id, (r.type for r in new if r.id not in renamed), self.key_id, self.received_at
+        )
+        lost: list[str] = []
+        for target, run_type in self.moved.taken:
+            if target in renamed:
+                renamed.remove(target)
+            else:
+                lost.append(run_type)
+        books.merged(self.db, self.project_id, lost, self.received_at)
+
+    def _remove(self, gone: Sequence[Row]) -> None:
+        """Delete chats whose messages went over to other chats."""
+        if gone:
+            self.db.execute(
+                "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s::uuid[])",
+                (self.project_id, [row.id for row in gone]),
+            )
+            books.merged(self.db, self.project_id, [row.type for row in gone], self.received_at)
+
+    def _settle_people(self) -> None:
+        """Write the users; runs without team or organization take what their user's properties now say."""
+        for user_id in self.people.store():
+            team, organization = self.people.home(user_id)
+            self.db.execute(
+                "UPDATE runs_run SET team_id = COALESCE(team_id, %s), organization_id = COALESCE(organization_id, %s)"
+                " WHERE project_id = %s AND user_id = %s AND ((team_id IS NULL AND %s::text IS NOT NULL)"
+                " OR (organization_id IS NULL AND %s::text IS NOT NULL))"
+                " RETURNING (extract(epoch from started_at) * 1000000)::bigint",
+                (team, organization, self.project_id, user_id, team, organization),
+            )
+            hours = {record[0] // books.HOUR * books.HOUR for record in self.db.fetchall()}
+            books.mark_hours(self.db, self.project_id, hours, self.received_at)
+
+
+def _ids(batch: Batch) -> tuple[set[str], set[str]]:
+    """Return the ids that `batch` writes, and those it only looks up."""
+    own = {event.run_id for event in batch.runs} | threads.lock_ids(batch.messages, batch.threads)
+    above = {event.parent_id for event in batch.runs if event.parent_id}
+    above |= {event.run_id for event in batch.feedback} | {event.run_id for event in batch.logs}
+    return own, above
+
+
+def _metadata_text(state: RunState, known: Row | None, effective: dict[str, object] | None) -> str | None:
+    """Return the row's metadata; an unchanged one keeps its very text, so that an unchanged row is seen as such."""
+    if not state.metadata:
+        return known.metadata if known else None
+    return msgspec.json.encode(effective).decode() if effective else None
+
+
+def _flags(state: RunState, run_type: str, team: str | None, organization: str | None) -> int:
+    """Return the state's flags with those that follow from its final values."""
+    derived = fold.OWN_USER | fold.OWN_TEAM | fold.OWN_ORGANIZATION | fold.ESTIMATED | fold.STANDALONE_TOOL
+    flags = state.flags & ~derived
+    for bit, value in (
+        (fold.OWN_USER, state.user_id),
+        (fold.OWN_TEAM, team),
+        (fold.OWN_ORGANIZATION, organization),
+        (fold.HAS_INPUT, state.input),
+        (fold.HAS_OUTPUT, state.output),
+        (fold.HAS_ERROR, state.error),
+        (fold.HAS_PARAMS, state.params),
+        (fold.HAS_METADATA, state.metadata),
+    ):
+        if value is not None:
+            flags |= bit
+    if state.usage.estimated:
+        flags |= fold.ESTIMATED
+    if run_type == "tool" and flags & fold.START and state.parent_id is None:
+        flags |= fold.STANDALONE_TOOL
+    return flags
+
+
+def _body(change: RunState, known: Row | None) -> Body:
+    """Return what the body table must do for one changed run."""
+    stored = known.flags if known else 0
+    modes = (
+        fold.body_mode(stored, change, "input", fold.HAS_INPUT, fold.INPUT_FROM_START),
+        fold.body_mode(stored, change, "output", fold.HAS_OUTPUT),
+        fold.body_mode(stored, change, "error", fold.HAS_ERROR),
+        fold.body_mode(stored, change, "params", fold.HAS_PARAMS, fold.PARAMS_FROM_START),
+        fold.usage_mode(known.usage if known else fold.NO_USAGE, change),
+    )
+    return Body(
+        run_id=change.id,
+        input=change.input,
+        output=change.output,
+        error=change.error,
+        params=change.params,
+        usage=change.usage_text,
+        metadata=msgspec.json.encode(change.metadata).decode() if change.metadata else None,
+        modes=modes,
+    )
