@@ -146,7 +146,7 @@ def metadata(ranked: Mapping[str, str] | None) -> str | None:
     `ranked` is `RunBody.metadata`. Every value stays byte for byte what the client sent.
     """
     merged: dict[str, msgspec.Raw] = {}
-    for _, text in sorted((ranked or {}).items(), key=lambda item: (len(item[0]), item[0])):
+    for _, text in sorted((ranked or {}).items()):
         try:
             merged |= msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         except (msgspec.DecodeError, RecursionError):

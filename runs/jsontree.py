@@ -66,7 +66,7 @@ def _walk(value: Any, key: str | None, depth: int) -> Iterator[Step]:
     if isinstance(value, dict | list) and value:
         if depth >= MAX_DEPTH:
             yield Step("leaf", key, "nested too deeply to show here", "deep")
-        elif _is_vector(value):
+        elif isinstance(value, list) and _is_vector(value):
             yield Step("leaf", key, _vector(value), "number")
         else:
             yield from _container(value, key, depth)
@@ -106,9 +106,9 @@ def _number(value: float) -> str:
         return "a very long number"
 
 
-def _is_vector(value: Any) -> bool:
+def _is_vector(value: list[Any]) -> bool:
     """Tell whether this is an embedding: a long list of numbers, which is one line and not a tree."""
-    return isinstance(value, list) and len(value) > 16 and all(type(item) in (int, float) for item in value)
+    return len(value) > 16 and all(type(item) in (int, float) for item in value)
 
 
 def _vector(value: list[float]) -> str:

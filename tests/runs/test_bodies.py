@@ -198,7 +198,12 @@ def test_an_error_is_read_in_every_form(text: str, message: str, stack: str) -> 
 
 
 def test_metadata_merges_by_key_and_keeps_values_as_sent() -> None:
-    ranked = {"0": '{"a": 1.50, "b": {"x":  1}}', "2": '{"b": [1,  2]}', "10": '{"c": null}', "3": "not json"}
+    ranked = {
+        "0.0000000000000005.aa": '{"a": 1.50, "b": {"x":  1}}',
+        "1.0000000000000009.bb": '{"b": [1,  2]}',
+        "1.0000000000000010.cc": '{"c": null}',
+        "1.0000000000000001.dd": "not json",
+    }
     assert bodies.metadata(ranked) == '{"a":1.50,"b":[1,  2],"c":null}'
     assert bodies.metadata(None) is None
 

@@ -1,0 +1,111 @@
+"""The table of filters: what each is called, how a value is read, what it means and how it is said."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from runs import bounds, conditions
+
+METADATA = "metadata."
+
+
+@dataclass(frozen=True)
+class Field:
+    """One filter. `read` raises ValueError with what would do; `say` puts a value of the address in words."""
+
+    label: str
+    read: Callable[[str], Any]
+    where: Callable[[int, list[Any]], Q]
+    say: Callable[[str], str] = str
+    verb: str = "is"
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _required(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty")
+    return value.strip()
+
+
+def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"use {', '.join(choices)}")
+        return value
+
+    return read
+
+
+def _column(column: str) -> Callable[[int, list[Any]], Q]:
+    return lambda _project_id, values: conditions.one_of(column, values)
+
+
+def _ids(column: str) -> Callable[[int, list[Any]], Q]:
+    return lambda project_id, values: conditions.with_ids(project_id, column, values)
+
+
+def _figure(label: str, column: str, units: dict[str, int], unit: str = "") -> Field:
+    return Field(
+        label,
+        read=lambda value: bounds.read(value, units),
+        where=lambda _project_id, values: conditions.within(column, values),
+        say=lambda value: bounds.say(value, unit),
+        verb="",
+    )
+
+
+def _say_group(value: str) -> str:
+    return value or "unattributed"
+
+
+STATUSES = {"success": "success", "error": "error", "started": "running"}
+FEEDBACK = {"up": "thumbs up", "down": "thumbs down", "comment": "a comment", "none": "no feedback"}
+
+FIELDS: dict[str, Field] = {
+    "name": Field("name", _required, lambda _project_id, values: conditions.named(values)),
+    "status": Field("status", _choice(STATUSES), _column("status"), say=lambda value: STATUSES.get(value, value)),
+    "user": Field("end user", _text, _column("user_id"), say=_say_group),
+    "team": Field("team", _text, _column("team_id"), say=_say_group),
+    "organization": Field("organization", _text, _column("organization_id"), say=_say_group),
+    "tag": Field("tag", _text, lambda _project_id, values: conditions.tagged(values), say=lambda tag: tag or "none"),
+    "feedback": Field(
+        "feedback", _choice(FEEDBACK), conditions.with_feedback, say=lambda value: FEEDBACK.get(value, value)
+    ),
+    "template": Field("template", _text, _column("template_id"), say=lambda value: value or "none"),
+    "runtime": Field("runtime", _text, _column("runtime"), say=lambda value: value or "unknown"),
+    "duration": _figure("duration", "duration_ms", bounds.SECONDS, "s"),
+    "tokens": _figure("tokens", "total_tokens", bounds.COUNTS),
+    "cost": _figure("cost", "cost", bounds.DOLLARS, "USD"),
+    "id": Field("id", _required, _ids("id")),
+    "trace": Field("trace", _required, _ids("trace_id")),
+    "thread": Field("thread", _required, _ids("thread_id")),
+    "q": Field("text", _required, conditions.containing, say=lambda value: f"“{value}”", verb="contains"),
+}
+ALIASES = {"model": "name", "search": "q", "text": "q", "org": "organization", "tags": "tag", "users": "user"}
+LIMITS = {
+    f"{key}_{edge}": (key, sign)
+    for key in ("duration", "tokens", "cost")
+    for edge, sign in (("min", ">="), ("max", "<="))
+}
+FIGURES = frozenset(("duration", "tokens", "cost"))
+VALUE_ALIASES = {("status", "running"): "started", ("status", "failed"): "error"}
+
+
+def metadata_field(key: str) -> Field:
+    """Return the filter on one key of the metadata."""
+    name = key.removeprefix(METADATA)
+
+    def where(_project_id: int, values: list[Any]) -> Q:
+        return conditions.with_metadata(name, values)
+
+    return Field(name, _text, where, say=lambda value: value or "empty")
+
+
+def field_of(key: str) -> Field:
+    """Return the filter of a key in an address, metadata included."""
+    return FIELDS[key] if key in FIELDS else metadata_field(key)
