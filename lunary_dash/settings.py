@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
+
 from lunary_dash import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -114,7 +116,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "recompute rollups": {"task": "runs.tasks.recompute_rollups", "schedule": 1.0, "options": {"expires": 5}},
+    "verify ledgers": {"task": "runs.tasks.verify_ledgers", "schedule": crontab(hour=3, minute=17)},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 if CELERY_BROKER_URL.startswith("filesystem://"):
     _queue = DATA_DIR / "queue"
