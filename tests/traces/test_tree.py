@@ -134,7 +134,7 @@ def test_spans_and_repeats_are_shown_but_not_counted() -> None:
 
 def test_a_model_call_without_a_price_is_unknown_and_a_tool_is_not() -> None:
     forest = grow(uid(0), [row(0), row(1, 0, type="llm"), row(2, 0, type="tool"), row(3, 0, type="embed")])
-    assert (forest.sums.unknown, forest.sums.priced, forest.sums.cost) == (2, 0, 0)
+    assert (forest.sums.unknown, forest.sums.priced, forest.sums.cost) == (2, 0, Decimal(0))
 
 
 def test_errors_inside_leave_out_the_root_itself() -> None:
