@@ -287,18 +287,23 @@ def _take_step(project: Project, what: str, value: Any) -> None:
     if what == "recompute":
         rollups.recompute_stale()
     elif what == "killed":
-        with pytest.raises(KeyboardInterrupt), transaction.atomic():
-            rollups.recompute_stale()
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            _die_recomputing()
     else:
         fields = dict(value) if what == "write" else {}
         with transaction.atomic():
-            for old in Run.objects.filter(project_id=project.pk, id=fields.get("id", value if not fields else None)):
+            for old in Run.objects.filter(project_id=project.pk, id=fields["id"] if fields else value):
                 mark(old)
                 Run.objects.filter(project_id=project.pk, id=old.id).delete()
             if fields:
                 started = START + timedelta(hours=fields.pop("hours"))
                 mark(make.run(project, started_at=started, **fields))
+
+
+def _die_recomputing() -> None:
+    with transaction.atomic():
+        rollups.recompute_stale()
+        raise KeyboardInterrupt
 
 
 def _address() -> dict[str, Any]:
