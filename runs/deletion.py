@@ -1,0 +1,118 @@
+"""Taking runs out again, so that the ledger still adds up: runs stored = runs there + runs in `Deletion` (rule 14).
+
+Spans are neither counted nor billed (rule 9), so their going isn't either. Each transaction marks the hours it changed,
+and the rollups are recomputed from what is left (rule 13).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.apps import apps
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from projects.models import Project
+from runs.descendants import ids_beneath, messages_of
+from runs.models import Alias, Deletion, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, Score, StaleHour
+
+BATCH = 2_000
+UNCOUNTED = "span"
+
+
+@transaction.atomic
+def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
+    """Delete a run and everything beneath it, return how many runs went; 0 when it isn't there (any more).
+
+    A chat takes its messages and what its messages led to with it, a thread all its chats; a retry of a deleted chat
+    stays, as a chat of its own.
+    """
+    run = Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
+    if run is None:
+        return 0
+    messages = messages_of(run)
+    ids = ids_beneath(run, messages)
+    Run.objects.filter(project_id=project_id, thread_id=run.thread_id, sibling_of__in=ids).update(sibling_of=None)
+    Message.objects.filter(project_id=project_id, id__in=messages).delete()
+    return _remove(project_id, ids, messages, reason)
+
+
+def delete_project(project: Project, reason: str = "deleted") -> int:
+    """Delete everything a project holds, then the project and its keys; return how many runs went.
+
+    Batches of BATCH rows, each its own transaction, so that other projects' writes never wait for it; begun again after
+    an interruption it goes on. The ledger and the deletions stay: a bill must add up when the project is gone.
+    """
+    removed = delete_runs(project, reason)
+    for model in _tables_of_projects():
+        _empty(model, project.pk)
+    project.delete()
+    return removed
+
+
+def delete_runs(project: Project, reason: str = "deleted") -> int:
+    """Delete all runs of a project, keep the project; return how many went."""
+    removed = 0
+    while ids := list(Run.objects.filter(project_id=project.pk).order_by("id").values_list("id", flat=True)[:BATCH]):
+        with transaction.atomic():
+            removed += _remove(project.pk, ids, [], reason)
+    _empty(Message, project.pk)
+    return removed
+
+
+def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reason: str) -> int:
+    """Delete these runs with everything that hangs on them, inside the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s)"
+            " RETURNING type, date_trunc('hour', started_at, 'UTC')",
+            [project_id, sorted(ids)],
+        )
+        gone: list[tuple[str, datetime]] = cursor.fetchall()
+    both = [*ids, *messages]
+    RunBody.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    RunLog.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    Score.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    Feedback.objects.filter(project_id=project_id, run_id__in=both).delete()
+    Alias.objects.filter(project_id=project_id, canonical__in=both).delete()
+    now = timezone.now()
+    hours = sorted({hour for _, hour in gone})
+    _write_off(project_id, [kind for kind, _ in gone if kind != UNCOUNTED], reason, now)
+    StaleHour.objects.bulk_create(
+        StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now) for hour in hours
+    )
+    return len(gone)
+
+
+def _write_off(project_id: int, types: Iterable[str], reason: str, at: datetime) -> None:
+    counts: dict[str, int] = {}
+    for kind in types:
+        counts[kind] = counts.get(kind, 0) + 1
+    Deletion.objects.bulk_create(
+        Deletion(project_id=project_id, id=uuid4(), at=at, reason=reason, type=kind, runs=count)
+        for kind, count in sorted(counts.items())
+    )
+
+
+def _tables_of_projects() -> list[type[models.Model]]:
+    """Return the models of every app whose rows belong to a project by its number, apart from the books."""
+    return [
+        model
+        for model in apps.get_models()
+        if model not in (LedgerEntry, Deletion)
+        and any(isinstance(field, models.IntegerField) and field.name == "project_id" for field in model._meta.fields)
+    ]
+
+
+def _empty(model: type[models.Model], project_id: int) -> None:
+    """Delete a project's rows of one table, BATCH by BATCH (found by ctid: no index or order is needed)."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    statement = (
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE project_id = %s LIMIT %s))"
+        " AND project_id = %s"
+    )
+    removed = BATCH
+    while removed == BATCH:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [project_id, BATCH, project_id])
+            removed = cursor.rowcount
