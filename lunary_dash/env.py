@@ -1,5 +1,6 @@
 """Loud readers for environment variables: a malformed value stops the process with one clear sentence."""
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -65,6 +66,33 @@ def secret_file(path: Path, nbytes: int = 48) -> str:
     with os.fdopen(descriptor, "w") as handle:
         handle.write(value)
     return value
+
+
+def running(data_dir: Path) -> dict[str, str]:
+    """Return what the supervisor that runs in `data_dir` serves (DATABASE_URL, REDIS_URL …); empty when none does.
+
+    So that commands typed beside `make run` reach its servers. After a kill -9 the addresses are stale and refuse.
+    """
+    try:
+        kept = json.loads((data_dir / "lock").read_text())["environment"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {str(name): str(value) for name, value in kept.items()}
+
+
+def broker(redis_url: str) -> str:
+    """Return the address as kombu spells it: a Unix socket its own way, and files where there is no Redis."""
+    if not redis_url:
+        return "filesystem://"
+    parts = urlsplit(redis_url)
+    if parts.scheme == "unix":
+        number = dict(parse_qsl(parts.query)).get("db", "0")
+        return f"redis+socket://{parts.path}?virtual_host={number}"
+    if parts.scheme not in {"redis", "rediss"}:
+        raise BadSetting(
+            f"REDIS_URL must start with redis://, rediss:// or unix://, not {parts.scheme or 'nothing'}://"
+        )
+    return redis_url
 
 
 def database(url: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ DATA_DIR = Path(env.text("DATA_DIR", "var"))
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
 
+RUNNING = env.running(DATA_DIR)
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "*")
@@ -76,7 +77,7 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-DATABASE_URL = env.text("DATABASE_URL", "postgresql:///lunary_dash")
+DATABASE_URL = env.text("DATABASE_URL", RUNNING.get("DATABASE_URL", "postgresql:///lunary_dash"))
 DATABASES: dict[str, Any] = {
     "default": env.database(DATABASE_URL)
     | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "DISABLE_SERVER_SIDE_CURSORS": True},
@@ -103,13 +104,13 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.text("REDIS_URL", RUNNING.get("REDIS_URL", ""))
 # A rate limit that forgets on restart is no loss, so the cache never depends on Redis being there.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "lunary-dash"},
 }
 
-CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", REDIS_URL or "filesystem://")
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", env.broker(REDIS_URL))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

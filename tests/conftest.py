@@ -8,6 +8,7 @@ from django.conf import settings
 
 from lunary_dash import env
 from tests import servers
+from tests.browser import find_chromium
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(servers.provide())
     settings.DATABASES["default"].update(env.database(os.environ.get("DATABASE_URL", "postgresql:///lunary_dash")))
     settings.REDIS_URL = os.environ.get("REDIS_URL", "")
-    settings.CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", settings.CELERY_BROKER_URL)
+    settings.CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or env.broker(settings.REDIS_URL)
     settings.DATA_DIR = Path(os.environ.get("DATA_DIR", settings.DATA_DIR))
     settings.STATIC_ROOT = settings.DATA_DIR / "static"
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
@@ -28,3 +29,29 @@ def pytest_configure(config: pytest.Config) -> None:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # 100 times quicker, tests only
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what the tests run on."""
+    return f"database: {settings.DATABASES['default']['HOST']}, browser: {find_chromium() or 'none'}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out browser tests where there is no browser; the summary says so, and REQUIRE_BROWSER=1 forbids it."""
+    if find_chromium():
+        return
+    if os.environ.get("REQUIRE_BROWSER"):
+        raise pytest.UsageError("no Chromium found for the browser tests: install it, or set CHROMIUM to its path")
+    wanted = [item for item in items if item.get_closest_marker("browser")]
+    items[:] = [item for item in items if item not in wanted]
+    config.hook.pytest_deselected(items=wanted)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say plainly what did not run."""
+    if not find_chromium():
+        terminalreporter.write_line(
+            "The browser tests did not run: no Chromium found. Install one (apt-get install chromium), "
+            "or set CHROMIUM to its path.",
+            yellow=True,
+        )

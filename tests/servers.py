@@ -50,5 +50,5 @@ def provide() -> dict[str, str]:
             queue = broker.start()
             atexit.register(_forget, queue, place, os.getpid())
             _wait(broker, queue)
-            settings |= {"REDIS_URL": broker.url, "CELERY_BROKER_URL": broker.celery_url}
+            settings["REDIS_URL"] = broker.url
     return settings

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,13 @@ class Lock:
                 f"its data in {self._instance.data_dir}: `make stop` ends it, DATA_DIR and PORT start another beside it"
             ) from None
         killed = bool(self.holder())
-        self._write(json.dumps({"pid": os.getpid(), "url": self._instance.url}))
+        self.tell({})
         return killed
+
+    def tell(self, environment: Mapping[str, str]) -> None:
+        """Write down where this copy answers, and the settings that reach its servers (see env.running)."""
+        about = {"pid": os.getpid(), "url": self._instance.url, "environment": dict(environment)}
+        self._write(json.dumps(about))
 
     def release(self) -> None:
         """Say that the end was orderly, and let go."""

@@ -28,6 +28,7 @@ GRACE_SECONDS = 2.5
 SERVER_SECONDS = 1.5
 POLL_SECONDS = 0.02
 WATCH_SECONDS = 30.0
+TOLD = ("DATABASE_URL", "REDIS_URL")
 
 
 class Supervisor:
@@ -54,6 +55,7 @@ class Supervisor:
             self._logs.mkdir(exist_ok=True)
             self._start_database()
             self._start_broker()
+            lock.tell({name: value for name, value in self._environment.items() if name in TOLD})
             self._prepare()
             self._start_web(listener)
             self._start_background()
@@ -83,21 +85,20 @@ class Supervisor:
 
     def _start_broker(self) -> None:
         if env.text("REDIS_URL") or env.text("CELERY_BROKER_URL"):
-            terminal.step("Broker", "the one REDIS_URL names")
+            terminal.step("Broker", "the one the environment names")
             return
         broker = valkey.broker(self.instance.data_dir)
         if broker:
             try:
                 with terminal.working("Valkey"):
                     self._bring_up(Child("Valkey", broker.start, broker.ready, broker.log), START_SECONDS)
-                self._environment |= {"REDIS_URL": broker.url, "CELERY_BROKER_URL": broker.celery_url}
+                self._environment["REDIS_URL"] = broker.url
                 return
             except StartError as error:
                 terminal.say(f"  {error}")
                 self._children = [child for child in self._children if child.name != "Valkey"]
         for name in ("queue", "queue-control"):
             (self.instance.data_dir / name).mkdir(exist_ok=True)
-        self._environment["CELERY_BROKER_URL"] = "filesystem://"
         terminal.step("Broker", f"files in {terminal.short(self.instance.data_dir / 'queue')}, for want of a Valkey")
 
     @property

@@ -27,11 +27,6 @@ class Broker:
         """Return the REDIS_URL (as redis-py reads it)."""
         return f"unix://{self.socket}?db=0"
 
-    @property
-    def celery_url(self) -> str:
-        """Return the same address as kombu reads it."""
-        return f"redis+socket://{self.socket}"
-
     def start(self) -> subprocess.Popen[bytes]:
         """Start the server as a child; wait for `ready` before using it."""
         self.data.mkdir(mode=0o700, exist_ok=True)
