@@ -19,7 +19,7 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
-def boolean(name: str, default: bool = False) -> bool:
+def boolean(name: str, *, default: bool = False) -> bool:
     """Return the variable as a bool; raise BadSetting for anything but a yes/no word."""
     raw = os.environ.get(name)
     if raw is None:

@@ -13,12 +13,12 @@ if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
 
 RUNNING = env.running(DATA_DIR)
-DEBUG = env.boolean("DEBUG", False)
+DEBUG = env.boolean("DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
-BEHIND_TLS = env.boolean("BEHIND_TLS", PUBLIC_URL.startswith("https://"))
+BEHIND_TLS = env.boolean("BEHIND_TLS", default=PUBLIC_URL.startswith("https://"))
 
 INSTALLED_APPS = [
     "django.contrib.auth",
