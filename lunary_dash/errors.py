@@ -58,7 +58,14 @@ def error_page(request: HttpRequest, status: int, advice: str | None = None) -> 
     if is_data_path(request.path):
         return api_error(status, advice or HTTPStatus(status).phrase)
     explanation = EXPLANATIONS[status]
-    context = {"status": status, "title": explanation.title, "advice": advice or explanation.advice}
+    user = getattr(request, "user", None)
+    context = {
+        "frame": "base.html" if user is not None and user.is_authenticated else "registration/frame.html",
+        "status": status,
+        "title": explanation.title,
+        "advice": advice or explanation.advice,
+        "request_id": getattr(request, "request_id", ""),
+    }
     return HttpResponse(render_to_string("errors/error.html", context, request=request), status=status)
 
 

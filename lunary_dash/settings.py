@@ -17,6 +17,7 @@ DEBUG = env.boolean("DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "lunary_dash.errors.csrf_failed"
 PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
 BEHIND_TLS = env.boolean("BEHIND_TLS", default=PUBLIC_URL.startswith("https://"))
 

@@ -81,6 +81,10 @@ class Membership(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "account"], name="one_role_per_workspace")]
 
+    def __str__(self) -> str:
+        """Return who is what; reads the account."""
+        return f"{self.account} ({self.role})"
+
 
 class Project(models.Model):
     """One app whose runs belong together. `public_id` is the id clients and URLs use, and the first public key."""
@@ -119,3 +123,21 @@ class ApiKey(models.Model):
     created_by = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        """Return the key's name and end, never its text."""
+        return f"{self.name} …{self.hint}"
+
+
+class SignInFailure(models.Model):
+    """A failed log-in, counted against an e-mail and an address (projects.limits); kept for minutes, not longer."""
+
+    subject = models.CharField(max_length=64, help_text="SHA-256 of the e-mail or address, so the table names nobody")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["subject", "at"], name="sign_in_failures")]
+
+    def __str__(self) -> str:
+        """Return when it happened; whom it concerns is not stored."""
+        return f"failed log-in at {self.at:%H:%M:%S}"

@@ -136,6 +136,24 @@ def initials(name: object) -> str:
 
 
 @register.filter
+def words(text: str) -> list[str]:
+    """Split text at blanks, for `{% for name in "a b c"|words %}`."""
+    return text.split()
+
+
+@register.filter
+def style_path(name: str) -> str:
+    """Return the static path of a style sheet: tables → css/tables.css."""
+    return f"css/{name}.css"
+
+
+@register.filter
+def script_path(name: str) -> str:
+    """Return the static path of a script: copy → js/copy.js."""
+    return f"js/{name}.js"
+
+
+@register.filter
 def css_name(value: object) -> str:
     """Return any text as a safe class name part: run types come from clients."""
     return re.sub(r"[^a-z0-9-]+", "-", str(value).lower()).strip("-") or "other"
