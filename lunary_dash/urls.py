@@ -11,6 +11,7 @@ urlpatterns = [
     path("v1/", include("runs.api_urls")),
     path("v1/", include("traces.api_urls")),
     path("v1/", include("users.api_urls")),
+    path("v1/", include("ingest.api_urls")),
 ]
 
 handler400 = "lunary_dash.errors.bad_request"

@@ -129,9 +129,13 @@ def _said_in_thread(project_id: int, given: Q, value: Any) -> Q:
     return Q(type="thread", id__in=messages.values("thread_id"))
 
 
+def with_props(key: str, value: Any) -> Q:
+    """Return end users who have that property."""
+    return reduce(or_, (Q(props__contains={key: meant}) for meant in _meanings(value)))
+
+
 def _user_props(project_id: int, key: str, value: Any) -> Q:
-    found = reduce(or_, (Q(props__contains={key: meant}) for meant in _meanings(value)))
-    return Q(user_id__in=EndUser.objects.filter(found, project_id=project_id).values("id"))
+    return Q(user_id__in=EndUser.objects.filter(with_props(key, value), project_id=project_id).values("id"))
 
 
 def _meanings(value: Any) -> list[Any]:

@@ -57,10 +57,11 @@ class Filters:
     controls: dict[str, str] = field(default_factory=dict)
 
 
-def parse(query: str) -> Filters:
+def parse(query: str, also: frozenset[str] = frozenset()) -> Filters:
     """Return what the raw query string asks for (not yet decoded: dots and commas count before decoding).
 
-    Raise FilterError for an unknown filter, a missing parameter or a value that does not fit.
+    `also` names further parameters of this list that are no filters of runs. Raise FilterError for an unknown filter, a
+    missing parameter or a value that does not fit.
     """
     any_of = query == "OR" or query.startswith("OR&")
     controls: dict[str, str] = {}
@@ -70,7 +71,7 @@ def parse(query: str) -> Filters:
         name = unquote_plus(raw_name)
         if not name or not raw:
             continue
-        if name in CONTROLS:
+        if name in CONTROLS or name in also:
             controls[name] = _text(raw)
         else:
             leaves.append(_leaf(name, raw))

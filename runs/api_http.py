@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -16,7 +16,6 @@ from projects.models import Project
 from runs import serial
 from runs.api_filters import FilterError
 
-Body = TypeVar("Body")
 View = Callable[..., HttpResponseBase]
 EMPTY_BODY = b"{}"
 
@@ -72,7 +71,7 @@ def answer(value: Any, status: int = HTTPStatus.OK) -> HttpResponse:
     return response
 
 
-def body(request: HttpRequest, shape: type[Body]) -> Body:
+def body(request: HttpRequest, shape: Any) -> Any:
     """Return the request's JSON as `shape`; raise Unfit for another type (415), no JSON (400) or other fields (422)."""
     if (request.content_type or "application/json") not in ("application/json", "text/plain"):
         raise Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")

@@ -1,5 +1,11 @@
-"""Addresses of the app; filled in by its pages."""
+"""Addresses of the data API about threads, below /v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from runs.api_http import route
+from traces import api
+
+urlpatterns = [
+    path("threads", route(GET=api.list_threads)),
+    path("threads/<path:thread_id>", route(GET=api.read_thread)),
+]

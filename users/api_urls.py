@@ -1,5 +1,11 @@
-"""Addresses of the app; filled in by its pages."""
+"""Addresses of the data API about end users, below /v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from runs.api_http import route
+from users import api
+
+urlpatterns = [
+    path("external-users", route(GET=api.list_users)),
+    path("external-users/<path:user_id>", route(GET=api.read_user)),
+]
