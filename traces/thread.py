@@ -26,11 +26,10 @@ from traces.story import (
     Turn,
     Variant,
 )
-from traces.tree import Sums
+from traces.tree import ROOT_TYPES, Sums
 
 SILENCE = timedelta(minutes=30)
 TURNS = 100  # on one page
-ROOT_TYPES = frozenset({"agent", "chain"})
 
 
 def converse(story: Story, chosen: Collection[UUID] = (), around: int | None = None) -> Conversation:

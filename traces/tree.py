@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+ROOT_TYPES = frozenset({"agent", "chain"})
+"""Types whose topmost runs are listed as traces (rule 9)."""
 PRICED_TYPES = frozenset({"llm", "embed"})
 """Types that should have a cost: one without is "unknown"; every other type simply has none."""
 

@@ -1,0 +1,232 @@
+"""What the thread pages read: lists of conversations, and everything of one."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count
+
+from lunary_dash.paging import Page
+from runs import bodies, conditions, feedback, jsontree, keyset
+from runs.models import EndUser, Feedback, Message, Run, RunBody
+from runs.queries import Person, people
+from traces.filters import ThreadFilters
+from traces.queries import COLUMNS, sums_of
+from traces.story import AttachedRow, ChatRow, EventRow, MessageRow, Story
+from traces.tree import RunRow, Sums
+
+PAGE = 50
+LINE = 160  # characters of a first message that lists show
+LATEST = keyset.Order("ended_at", keyset.moment)
+THREAD_COLUMNS = (
+    *("id", "started_at", "ended_at", "user_id", "team_id", "organization_id", "tags"),
+    *("chat_id", "thread_id", "trace_id"),
+)
+
+
+@dataclass(frozen=True)
+class ThreadLine:
+    """One conversation of the list."""
+
+    id: UUID
+    first: str
+    started_at: datetime
+    ended_at: datetime | None
+    user: Person | None
+    team_id: str | None
+    organization_id: str | None
+    tags: tuple[str, ...]
+    messages: int
+    turns: int
+    sums: Sums
+    thumbs_up: int
+    thumbs_down: int
+
+
+@dataclass(frozen=True)
+class Who:
+    """The end user of a conversation, with properties as pairs for a key-value list."""
+
+    person: Person
+    props: tuple[tuple[str, str], ...]
+    threads: int
+
+
+@dataclass(frozen=True)
+class Thread:
+    """One conversation with everything its page says beside the messages."""
+
+    run: Run
+    story: Story
+    who: Who | None
+    names: dict[str, Person] = field(default_factory=dict)
+    metadata: list[tuple[str, str, tuple[jsontree.Step, ...]]] = field(default_factory=list)
+
+
+def threads(project_id: int, filters: ThreadFilters, cursor: str | None) -> Page[ThreadLine]:
+    """Return a page of conversations, latest activity first; raises BadCursor. Six queries, whatever their length."""
+    found = keyset.page(filters.runs(project_id), LATEST, cursor, PAGE, THREAD_COLUMNS)
+    ids = [row["id"] for row in found.rows]
+    users = people(project_id, (row["user_id"] for row in found.rows))
+    first, counts, thumbs = _first_messages(project_id, ids), _counts(project_id, ids), _thumbs(project_id, ids)
+    sums = sums_of(project_id, ids, "thread_id")
+    lines = [
+        ThreadLine(
+            id=row["id"],
+            first=first.get(row["id"], ""),
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            user=users.get(row["user_id"]),
+            team_id=row["team_id"],
+            organization_id=row["organization_id"],
+            tags=tuple(row["tags"] or ()),
+            messages=counts.get(row["id"], (0, 0))[0],
+            turns=counts.get(row["id"], (0, 0))[1],
+            sums=sums[row["id"]],
+            thumbs_up=thumbs.get(row["id"], {}).get("up", 0),
+            thumbs_down=thumbs.get(row["id"], {}).get("down", 0),
+        )
+        for row in found.rows
+    ]
+    return Page(rows=lines, older=found.older, newer=found.newer)
+
+
+# A lateral look-up reads one message per thread from the index; DISTINCT ON would read them all.
+_FIRST = """
+    SELECT wanted.id, said.body FROM unnest(%s::uuid[]) AS wanted (id), LATERAL (
+        SELECT body FROM runs_message
+        WHERE project_id = %s AND thread_id = wanted.id AND side = 'in' AND role NOT IN ('system', 'developer')
+        ORDER BY at LIMIT 1) AS said
+"""
+
+
+def _first_messages(project_id: int, ids: list[UUID]) -> dict[UUID, str]:
+    """Return the first thing said by a person in each thread, on one line."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST, [ids, project_id])
+        return {thread_id: one_line(body) for thread_id, body in cursor.fetchall()}
+
+
+def one_line(body: str) -> str:
+    """Return a stored message on one line: its text, or what it is made of where it has none."""
+    message = bodies.message(body)
+    text = next((part.text for part in message.parts if part.kind == "text" and part.text.strip()), "")
+    if not text:
+        return ", ".join(dict.fromkeys(part.name or part.kind for part in message.parts))[:LINE]
+    return " ".join(text[: LINE * 4].split())[:LINE]
+
+
+def _counts(project_id: int, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Return (messages, turns) of each thread; a retry is not a turn of its own."""
+    messages = Message.objects.filter(project_id=project_id, thread_id__in=ids).values("thread_id")
+    chats = conditions.of_project(project_id).filter(type="chat", thread_id__in=ids, sibling_of__isnull=True)
+    turns = dict(chats.values_list("thread_id").annotate(n=Count("id")))
+    counted = messages.annotate(n=Count("id")).values_list("thread_id", "n")
+    return {thread_id: (count, turns.get(thread_id, 0)) for thread_id, count in counted if thread_id}
+
+
+_THUMBS = """
+    WITH spoken AS (
+        SELECT thread_id, id FROM runs_message WHERE project_id = %(project)s AND thread_id = ANY(%(threads)s)
+        UNION SELECT thread_id, id FROM runs_run WHERE project_id = %(project)s AND thread_id = ANY(%(threads)s))
+    SELECT spoken.thread_id, f.value #>> '{}', count(*)
+    FROM spoken JOIN runs_feedback f ON f.project_id = %(project)s AND f.run_id = spoken.id
+    WHERE f.key IN ('thumb', 'thumbs') AND f.value #>> '{}' IN ('up', 'down')
+    GROUP BY 1, 2
+"""
+
+
+def _thumbs(project_id: int, ids: list[UUID]) -> dict[UUID, dict[str, int]]:
+    """Return how often each thumb was given in each thread."""
+    found: dict[UUID, dict[str, int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_THUMBS, {"project": project_id, "threads": ids})
+        for thread_id, thumb, count in cursor.fetchall():
+            found.setdefault(thread_id, {})[thumb] = count
+    return found
+
+
+def thread(project_id: int, run: Run) -> Thread:
+    """Return a conversation; `run` is its run of type thread. Eight queries, however long it is."""
+    story = _story(project_id, run.id)
+    body = RunBody.objects.filter(project_id=project_id, run_id=run.id).only("metadata").first()
+    speakers = {message.user_id for message in story.messages if message.user_id}
+    names = people(project_id, speakers | ({run.user_id} if run.user_id else set()))
+    return Thread(
+        run=run,
+        story=story,
+        who=_who(project_id, run.user_id),
+        names=names,
+        metadata=bodies.pairs(bodies.metadata(body.metadata) if body else None),
+    )
+
+
+def _story(project_id: int, thread_id: UUID) -> Story:
+    fields = MessageRow.__struct_fields__
+    messages = Message.objects.filter(project_id=project_id, thread_id=thread_id).values_list(*fields)
+    inside = conditions.of_project(project_id).filter(thread_id=thread_id)
+    chats: list[ChatRow] = []
+    events: list[EventRow] = []
+    runs: list[AttachedRow] = []
+    for *row, chat_id, trace_id, sibling_of in inside.exclude(type="thread").values_list(
+        *COLUMNS, "chat_id", "trace_id", "sibling_of"
+    ):
+        run = RunRow(*row)
+        if run.type == "chat":
+            chats.append(ChatRow(run.id, run.started_at, sibling_of))
+        elif run.type == "custom-event":
+            events.append(EventRow(run.id, run.name, run.started_at))
+        else:
+            runs.append(AttachedRow(run, chat_id, trace_id))
+    said = [MessageRow(*row) for row in messages]
+    ids = [thread_id, *(m.id for m in said), *(c.id for c in chats), *(one.run.id for one in runs)]
+    return Story(said, chats, _with_metadata(project_id, events), runs, _feedback(project_id, ids))
+
+
+def _with_metadata(project_id: int, events: list[EventRow]) -> list[EventRow]:
+    """Return the events with what their clients sent along."""
+    if not events:
+        return events
+    rows = RunBody.objects.filter(project_id=project_id, run_id__in=[event.id for event in events])
+    sent = {run_id: bodies.metadata(ranked) for run_id, ranked in rows.values_list("run_id", "metadata")}
+    return [
+        EventRow(event.id, event.name, event.at, json.loads(text) if (text := sent.get(event.id)) else None)
+        for event in events
+    ]
+
+
+def _feedback(project_id: int, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    found: dict[UUID, dict[str, Any]] = {}
+    rows = Feedback.objects.filter(project_id=project_id, run_id__in=set(ids)).values_list("run_id", "key", "value")
+    for run_id, key, value in rows:
+        if value is not None:
+            found.setdefault(run_id, {})[key] = value
+    return found
+
+
+def _who(project_id: int, user_id: str | None) -> Who | None:
+    if not user_id:
+        return None
+    user = EndUser.objects.filter(project_id=project_id, id=user_id).first()
+    props = user.props if user and isinstance(user.props, dict) else {}
+    shown = tuple(
+        (str(key), value if isinstance(value, str) else jsontree.compact(value)) for key, value in props.items()
+    )
+    threads = conditions.of_project(project_id).filter(user_id=user_id, type="thread").count()
+    return Who(person=Person.of(user_id, props), props=shown, threads=threads)
+
+
+def holds(project_id: int, thread_id: UUID, message_id: UUID) -> bool:
+    """Tell whether the message is part of the thread: feedback is taken on nothing else."""
+    return Message.objects.filter(project_id=project_id, id=message_id, thread_id=thread_id).exists()
+
+
+def give_feedback(project_id: int, message_id: UUID, values: dict[str, Any], at: datetime) -> None:
+    """Set feedback on a message; both spellings of the thumb are one, so the other is removed."""
+    if "thumb" in values:
+        other = Feedback.objects.filter(project_id=project_id, run_id=message_id, key="thumbs").exists()
+        values = values | ({"thumbs": None} if other else {})
+    feedback.give(project_id, message_id, values, at)

@@ -1,0 +1,103 @@
+"""The filters of the run list as traces and threads understand them: the same addresses, another set of runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import ClassVar, Self, cast
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from runs import conditions
+from runs.filters import Filters, Problem, QueryLike
+from runs.models import Message, Run
+from traces.tree import ROOT_TYPES
+
+
+class _Narrowed(Filters):
+    """Filters that leave out those which mean something else, or nothing, for what is listed."""
+
+    dropped: ClassVar[tuple[str, ...]] = ()
+    extras: ClassVar[tuple[str, ...]] = ()
+    of: ClassVar[str] = ""
+
+    @classmethod
+    def parse(
+        cls, query: QueryLike, *, type: str = "all", keep: Sequence[str] = (), now: datetime | None = None
+    ) -> Self:
+        """Return the filters of an address; those that can't be asked of a whole are said as problems."""
+        found = cast(Self, super().parse(query, type=type, keep=(*keep, *cls.extras), now=now))
+        problems = [
+            Problem(term.key, term.value, f"runs have it, {cls.of} can't be filtered by it")
+            for term in found.terms
+            if term.key in cls.dropped
+        ]
+        kept = tuple(term for term in found.terms if term.key not in cls.dropped)
+        return replace(found, terms=kept, problems=(*found.problems, *problems))
+
+    def choice(self, name: str) -> str:
+        """Return the value of one of `extras`, '' where it isn't in the address."""
+        return dict(self.kept).get(name, "")
+
+
+class TraceFilters(_Narrowed):
+    """Filters of the trace list. They ask the root; `inside=error` asks for an error anywhere in the trace.
+
+    `root=missing` is another list: traces whose root has not been received. Tokens and cost of a trace are sums, which are not stored with its root.
+    """
+
+    dropped = ("tokens", "cost", "trace")
+    extras = ("inside", "root")
+    of = "traces"
+
+    def runs(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[Run]:
+        """Return the topmost agents and chains that the filters let through (rule 9), unordered."""
+        kinds = [self.type] if self.type in ROOT_TYPES and "type" not in skip else sorted(ROOT_TYPES)
+        found = super().runs(project_id, skip=(*skip, "type"))
+        found = found.filter(conditions.listed(), id=F("trace_id"), type__in=kinds)
+        if self.choice("inside") == "error":
+            failed = conditions.of_project(project_id).filter(conditions.listed(), status="error")
+            found = found.filter(Exists(failed.filter(trace_id=OuterRef("id"))))
+        return found
+
+
+class ThreadFilters(_Narrowed):
+    """Filters of the thread list. The time range is that of the last activity, text is looked for in messages."""
+
+    dropped = ("tokens", "cost", "duration", "status", "trace", "name")
+    of = "threads"
+
+    def when(self) -> Q:
+        """Return the condition of the time range."""
+        found = Q()
+        if self.span.since:
+            found &= Q(ended_at__gte=self.span.since)
+        if self.span.until:
+            found &= Q(ended_at__lt=self.span.until)
+        return found
+
+    def runs(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[Run]:
+        """Return the threads that the filters let through, unordered."""
+        found = super().runs(project_id, skip=(*skip, "type", "q", "feedback")).filter(type="thread")
+        for text in self.values("q") if "q" not in skip else ():
+            found = found.filter(Exists(_saying(project_id, text)))
+        values = self.values("feedback") if "feedback" not in skip else ()
+        return found.filter(_with_feedback(project_id, values)) if values else found
+
+
+def _saying(project_id: int, text: str) -> QuerySet[Message]:
+    """Return the messages of the thread that is looked at in which a text occurs."""
+    inside = Q()
+    for form in conditions.spellings(text):
+        inside |= Q(body__icontains=form)
+    return Message.objects.filter(inside, project_id=project_id, thread_id=OuterRef("id"))
+
+
+def _with_feedback(project_id: int, values: Sequence[str]) -> Q:
+    """Return the condition that one of these was given in a thread: on a message, an exchange or one of its runs."""
+    inside = conditions.of_project(project_id).filter(thread_id__isnull=False)
+    given = [value for value in values if value != "none"]
+    found = Q(id__in=inside.filter(conditions.with_feedback(project_id, given)).values("thread_id")) if given else Q()
+    if "none" in values:
+        any_given = conditions.with_feedback(project_id, ["up", "down", "comment"])
+        found |= ~Q(id__in=inside.filter(any_given).values("thread_id"))
+    return found
