@@ -47,6 +47,8 @@ HAS_PARAMS: Final = 65536
 HAS_METADATA: Final = 131072
 PARAMS_FROM_START: Final = 262144
 TAGS_FROM_START: Final = 524288
+HOME_TEAM: Final = 1048576
+HOME_ORGANIZATION: Final = 2097152
 
 STORED: Final = "\0stored"
 """Stands for a body that is in the table and was not read: merging with it is left to `body_mode`."""
@@ -113,7 +115,7 @@ def state_of(event: RunEvent) -> RunState:
         tags=event.tags or None,
         template_id=event.template_id,
         runtime=event.runtime,
-        usage=event.usage or NO_USAGE,
+        usage=_counted(event.usage),
         usage_text=event.usage_text,
         input=event.input,
         output=event.output,
@@ -186,6 +188,13 @@ def group(metadata: dict[str, Any] | None, *keys: str) -> str | None:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return None
+
+
+def _counted(usage: Usage | None) -> Usage:
+    """Return the usage, or NO_USAGE where it holds no count: an estimate of nothing is nothing."""
+    if usage is None or (usage.input is None and usage.output is None and not _usage_rank(usage)[1]):
+        return NO_USAGE
+    return usage
 
 
 def _rank(event: RunEvent) -> str:

@@ -58,9 +58,17 @@ class Row(msgspec.Struct, gc=False, kw_only=True):
     flags: int
 
     @property
-    def lineage(self) -> Lineage:
-        """Return the row's place in trace, thread and tenancy."""
-        return Lineage(self.trace_id, self.chat_id, self.thread_id, self.user_id, self.team_id, self.organization_id)
+    def handed_down(self) -> Lineage:
+        """Return the lineage that children build on: without team or organization of its user's properties."""
+        flags = self.flags
+        return Lineage(
+            self.trace_id,
+            self.chat_id,
+            self.thread_id,
+            self.user_id,
+            None if flags & fold.HOME_TEAM else self.team_id,
+            None if flags & fold.HOME_ORGANIZATION else self.organization_id,
+        )
 
     @property
     def own(self) -> Own:
@@ -151,7 +159,9 @@ _UPDATE_BODIES: Final = (
     " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[],"
     " %s::int[], %s::text[], %s::int[], %s::text[])"
     f" AS s(run_id, {', '.join(f'{name}, {name}_mode' for name in _TEXT_BODIES)}, metadata)"
-    " WHERE b.project_id = %s AND b.run_id = s.run_id"
+    " WHERE b.project_id = %s AND b.run_id = s.run_id AND"
+    f" ({' OR '.join(f'(s.{name}_mode <> 0 AND s.{name} IS DISTINCT FROM b.{name})' for name in _TEXT_BODIES)}"
+    " OR (s.metadata IS NOT NULL AND s.metadata::jsonb IS DISTINCT FROM b.metadata))"
 )
 
 
@@ -230,6 +240,15 @@ def read_metadata_pieces(db: Db, project_id: int, ids: Sequence[str]) -> dict[st
         (project_id, list(ids)),
     )
     return {run_id: msgspec.json.decode(text, type=dict[str, str]) for run_id, text in cursor}
+
+
+def metadata_text(effective: dict[str, Any] | None, known: "Row | None") -> str | None:
+    """Return metadata as a row keeps it; an equal one keeps its very text, so that an unchanged row is seen as such."""
+    if not effective:
+        return None
+    if known is not None and known.metadata and msgspec.json.decode(known.metadata) == effective:
+        return known.metadata
+    return msgspec.json.encode(effective).decode()
 
 
 def timestamp(at: int) -> str:

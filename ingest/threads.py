@@ -13,7 +13,7 @@ from ingest import conversation, fold
 from ingest.conversation import Exchange, Header, Thread
 from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
-from ingest.rows import Db, Row, array_literal, read, read_where, timestamp
+from ingest.rows import Db, Row, array_literal, metadata_text, read, read_where, timestamp
 
 _INSERT: Final = """
     INSERT INTO runs_message AS m (project_id, id, side, thread_id, at, role, is_retry, body, user_id, tags,
@@ -98,13 +98,13 @@ def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int)
     for record in db.execute(_HEADERS, (project_id, list(thread_ids))):
         header = Header(**dict(zip(Header.__struct_fields__, record, strict=True)))
         by_thread.setdefault(header.thread_id or "", []).append(header)
-    for row in read(db, project_id, thread_ids):
-        result.stored[row.id] = row
+    told = {header.chat_id for headers in by_thread.values() for header in headers if header.chat_id}
+    result.stored = {row.id: row for row in read(db, project_id, [*thread_ids, *told])}
     chats = read_where(db, project_id, "r.thread_id = ANY(%s::uuid[]) AND r.type = 'chat'", (list(thread_ids),))
     result.stored |= {row.id: row for row in chats}
     for thread_id, headers in by_thread.items():
         _place(result, conversation.fold(thread_id, headers), received_at)
-    result.gone = [row for row in chats if row.id not in result.rows]
+    result.gone = [row for row in result.stored.values() if row.type == "chat" and row.id not in result.rows]
     return result
 
 
@@ -129,7 +129,7 @@ def chats_of_messages(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, 
         (project_id, list(ids)),
     )
     chat_of: dict[str, str] = dict(db.fetchall())
-    lineages = {row.id: row.lineage for row in read(db, project_id, list(set(chat_of.values())))}
+    lineages = {row.id: row.handed_down for row in read(db, project_id, list(set(chat_of.values())))}
     return {message: lineages[chat] for message, chat in chat_of.items() if chat in lineages}
 
 
@@ -141,12 +141,12 @@ def _place(result: Refolded, thread: Thread, received_at: int) -> None:
         stored = result.stored.get(exchange.id)
         chat = _chat_row(exchange, row, stored, received_at)
         result.rows[chat.id] = chat
-        relocated = stored is None or stored.lineage != chat.lineage
+        relocated = stored is None or stored.handed_down != chat.handed_down
         for message in exchange.messages:
             if message.chat_id != chat.id:
                 result.moved.append((message.id, message.side, chat.id))
             if relocated or message.chat_id != chat.id:
-                result.lineages[message.id] = chat.lineage
+                result.lineages[message.id] = chat.handed_down
 
 
 def _thread_row(thread: Thread, stored: Row | None, received_at: int) -> Row:
@@ -164,7 +164,8 @@ def _thread_row(thread: Thread, stored: Row | None, received_at: int) -> Row:
         started_at=thread.started_at,
         ended_at=thread.last_activity_at,
         duration_ms=None,
-        received_at=stored.received_at if stored else received_at,
+        stored=stored,
+        received_at=received_at,
     )
 
 
@@ -196,7 +197,8 @@ def _chat_row(exchange: Exchange, thread: Row, stored: Row | None, received_at: 
         started_at=exchange.started_at,
         ended_at=exchange.ended_at if exchange.answered else None,
         duration_ms=(exchange.ended_at - exchange.started_at) // 1000 if exchange.answered else None,
-        received_at=stored.received_at if stored else received_at,
+        stored=stored,
+        received_at=received_at,
         sibling_of=exchange.sibling_of,
     )
 
@@ -206,6 +208,8 @@ def _conversation_row(
     lineage: Lineage,
     own: tuple[str | None, str | None, str | None],
     metadata: dict[str, Any] | None,
+    stored: Row | None,
+    received_at: int,
     status: str,
     sibling_of: str | None = None,
     **fields: Any,
@@ -217,7 +221,8 @@ def _conversation_row(
     return Row(
         name=None,
         status=status,
-        metadata=msgspec.json.encode(metadata).decode() if metadata else None,
+        metadata=metadata_text(metadata, stored),
+        received_at=stored.received_at if stored else received_at,
         template_id=None,
         runtime=None,
         **dict.fromkeys(

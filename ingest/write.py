@@ -13,11 +13,11 @@ import msgspec
 from django.db import connection, transaction
 from psycopg import Cursor, errors
 
-from ingest import aliases, books, fold, lineage, locks, rows, satellites, threads
+from ingest import aliases, books, fold, locks, rows, satellites, threads
 from ingest.events import Batch
 from ingest.fold import RunState
-from ingest.lineage import Lineage, Own
-from ingest.people import HOMELESS, People
+from ingest.people import People
+from ingest.placing import Placing
 from ingest.rows import Body, Db, Row
 from projects import keys
 from runs import pricing
@@ -78,7 +78,6 @@ class _Storing:
         self.people = People(db, project_id)
         self.stored: dict[str, Row] = {}
         self.final: dict[str, Row] = {}
-        self.states: dict[str, RunState] = {}
         self.moved = aliases.Moved()
 
     def store(self, batch: Batch) -> None:
@@ -124,17 +123,15 @@ class _Storing:
 
     def _merge_runs(self, changes: dict[str, RunState], talk: threads.Refolded) -> None:
         """Fill `final` with every run row that must be written, its place and cost included."""
-        missing = {c.parent_id for c in changes.values() if c.parent_id} - set(changes) - set(talk.rows)
-        for row in rows.read(self.db, self.project_id, [*changes, *missing]):
+        for row in rows.read(self.db, self.project_id, list(changes)):
             self.stored[row.id] = row
         self._merge_metadata(changes)
-        self.states = {
-            run_id: fold.merge(self.stored[run_id].state(), change) if run_id in self.stored else change
-            for run_id, change in changes.items()
-        }
-        outside = self._outside(missing, talk)
-        self._refine([self._row(state, Lineage()) for state in self.states.values()], outside)
-        self._spread(talk, outside)
+        drafts: dict[str, Row] = {}
+        for run_id, change in changes.items():
+            known = self.stored.get(run_id)
+            drafts[run_id] = self._row(change if known is None else fold.merge(known.state(), change), known)
+        placing = Placing(self.db, self.project_id, self.people, drafts, self.stored, talk)
+        self.final, self.stored = placing.place(self.moved.parents)
 
     def _merge_metadata(self, changes: dict[str, RunState]) -> None:
         """Complete the metadata of changes whose run has some already, piece by piece."""
@@ -147,79 +144,8 @@ class _Storing:
             for run_id, pieces in rows.read_metadata_pieces(self.db, self.project_id, meeting).items():
                 changes[run_id].metadata = pieces | (changes[run_id].metadata or {})
 
-    def _outside(self, missing: set[str], talk: threads.Refolded) -> dict[str, Lineage]:
-        """Return what runs below rows outside this batch take from them: runs, threads, chats, messages."""
-        outside = {run_id: row.lineage for run_id, row in self.stored.items() if run_id in missing}
-        outside |= {run_id: row.lineage for run_id, row in talk.rows.items()}
-        outside |= talk.lineages
-        unknown = [run_id for run_id in missing if run_id not in outside]
-        return outside | threads.chats_of_messages(self.db, self.project_id, unknown)
-
-    def _refine(self, drafts: Sequence[Row], outside: dict[str, Lineage]) -> None:
-        """Place the batch's runs and put those that are new or different into `final`."""
-        own = {row.id: row.own for row in drafts}
-        placed = lineage.resolve(own, outside)
-        self.people.prefetch([place.user_id for place in placed.values() if place.user_id])
-        for row in drafts:
-            self._at_home(row, placed[row.id])
-            known = self.stored.get(row.id)
-            if known is not None:
-                row.received_at = known.received_at
-                row.sibling_of = known.sibling_of
-            if row != known:
-                self.final[row.id] = row
-
-    def _spread(self, talk: threads.Refolded, outside: dict[str, Lineage]) -> None:
-        """Take what changed down to stored runs below: late parents, late users, moved messages (rule 8)."""
-        changed = talk.lineages | {run_id: outside[run_id] for run_id in self.moved.parents if run_id in outside}
-        for run_id, row in (self.final | talk.rows).items():
-            known = self.stored.get(run_id) or talk.stored.get(run_id)
-            if known is None or known.lineage != row.lineage:
-                changed[run_id] = row.lineage
-        below: dict[str, Row] = {}
-
-        def children(ids: list[str]) -> Iterable[tuple[Own, Lineage]]:
-            found = self._children(ids)
-            if found:
-                locks.take(self.db, self.project_id, [row.id for row in found])
-                found = self._children(ids)
-                self.people.prefetch([row.user_id for row in found if row.user_id])
-            below.update((row.id, row) for row in found)
-            return [(row.own, self._without_home(row)) for row in found]
-
-        moved = lineage.spread(changed, children, lambda run_id: run_id in self.states)
-        for run_id, place in moved.items():
-            row = msgspec.structs.replace(below[run_id])
-            self._at_home(row, place)
-            if row != below[run_id]:
-                self.stored[run_id] = below[run_id]
-                self.final[run_id] = row
-
-    def _children(self, ids: list[str]) -> list[Row]:
-        """Return the stored runs directly below `ids` that are not being placed already."""
-        found = rows.read(self.db, self.project_id, (), ids)
-        return [row for row in found if row.type != "chat" and row.id not in self.states]
-
-    def _without_home(self, row: Row) -> Lineage:
-        """Return the row's lineage without what only its user's properties gave it."""
-        place = row.lineage
-        team, organization = self.people.home(row.user_id) if row.user_id else HOMELESS
-        inherited_team = None if row.team_id == team and not row.flags & fold.OWN_TEAM else row.team_id
-        own_org = row.flags & fold.OWN_ORGANIZATION
-        inherited_org = None if row.organization_id == organization and not own_org else row.organization_id
-        return msgspec.structs.replace(place, team_id=inherited_team, organization_id=inherited_org)
-
-    def _at_home(self, row: Row, place: Lineage) -> None:
-        """Put the row in its place; the user's own team and organization apply where it has none (rule 8)."""
-        team, organization = self.people.home(place.user_id)
-        row.trace_id, row.chat_id, row.thread_id = place.trace_id, place.chat_id, place.thread_id
-        row.user_id = place.user_id
-        row.team_id = place.team_id or team
-        row.organization_id = place.organization_id or organization
-
-    def _row(self, state: RunState, place: Lineage) -> Row:
-        """Return the state as a row that carries its own user, team and organization."""
-        known = self.stored.get(state.id)
+    def _row(self, state: RunState, known: Row | None) -> Row:
+        """Return the state as a row that carries its own user, team and organization; `Placing` adds the rest."""
         effective = fold.effective_metadata(state.metadata)
         if effective is None and known is not None and known.metadata:
             effective = msgspec.json.decode(known.metadata)
@@ -235,19 +161,19 @@ class _Storing:
             name=state.name,
             status=fold.status(state.flags),
             parent_id=state.parent_id,
-            trace_id=place.trace_id,
-            chat_id=place.chat_id,
-            thread_id=place.thread_id,
+            trace_id=None,
+            chat_id=None,
+            thread_id=None,
             user_id=state.user_id,
             team_id=team,
             organization_id=organization,
             tags=state.tags,
-            metadata=_metadata_text(state, known, effective),
+            metadata=rows.metadata_text(effective, known),
             template_id=state.template_id,
             runtime=state.runtime,
             started_at=state.started_at,
             ended_at=ended,
-            received_at=self.moved.received.get(state.id, self.received_at),
+            received_at=known.received_at if known else self.moved.received.get(state.id, self.received_at),
             duration_ms=max(0, (ended or 0) - state.started_at) // 1000 if timed else None,
             input_tokens=state.usage.input,
             cache_read_tokens=state.usage.cache_read,
@@ -256,7 +182,7 @@ class _Storing:
             reasoning_tokens=state.usage.reasoning,
             cost=priced.amount,
             price_ref=priced.ref,
-            sibling_of=None,
+            sibling_of=known.sibling_of if known else None,
             flags=_flags(state, run_type, team, organization),
         )
 
@@ -328,11 +254,14 @@ class _Storing:
         for user_id in self.people.store():
             team, organization = self.people.home(user_id)
             self.db.execute(
-                "UPDATE runs_run SET team_id = COALESCE(team_id, %s), organization_id = COALESCE(organization_id, %s)"
+                "UPDATE runs_run SET team_id = COALESCE(team_id, %s), organization_id = COALESCE(organization_id, %s),"
+                f" flags = flags | CASE WHEN team_id IS NULL AND %s::text IS NOT NULL THEN {fold.HOME_TEAM} ELSE 0 END"
+                " | CASE WHEN organization_id IS NULL AND %s::text IS NOT NULL"
+                f" THEN {fold.HOME_ORGANIZATION} ELSE 0 END"
                 " WHERE project_id = %s AND user_id = %s AND ((team_id IS NULL AND %s::text IS NOT NULL)"
                 " OR (organization_id IS NULL AND %s::text IS NOT NULL))"
                 " RETURNING (extract(epoch from started_at) * 1000000)::bigint",
-                (team, organization, self.project_id, user_id, team, organization),
+                (team, organization, team, organization, self.project_id, user_id, team, organization),
             )
             hours = {record[0] // books.HOUR * books.HOUR for record in self.db.fetchall()}
             books.mark_hours(self.db, self.project_id, hours, self.received_at)
@@ -344,13 +273,6 @@ def _ids(batch: Batch) -> tuple[set[str], set[str]]:
     above = {event.parent_id for event in batch.runs if event.parent_id}
     above |= {event.run_id for event in batch.feedback} | {event.run_id for event in batch.logs}
     return own, above
-
-
-def _metadata_text(state: RunState, known: Row | None, effective: dict[str, object] | None) -> str | None:
-    """Return the row's metadata; an unchanged one keeps its very text, so that an unchanged row is seen as such."""
-    if not state.metadata:
-        return known.metadata if known else None
-    return msgspec.json.encode(effective).decode() if effective else None
 
 
 def _flags(state: RunState, run_type: str, team: str | None, organization: str | None) -> int:

@@ -32,6 +32,8 @@ class RunFlag:
     HAS_METADATA = 131072
     PARAMS_FROM_START = 262144
     TAGS_FROM_START = 524288
+    HOME_TEAM = 1048576  # team_id is from the end user's properties: not handed down to children
+    HOME_ORGANIZATION = 2097152
 
 
 class Run(models.Model):
