@@ -6,7 +6,7 @@ import msgspec
 
 from ingest import jsonclean
 from ingest.events import Refusal
-from ingest.lunary_event import Event, Unusable, micros, read
+from ingest.lunary_event import Event, Unusable, micros, read, short
 from ingest.lunary_kinds import Group, apply, subject
 
 STANDALONE_TOOL = "standalone-tool"
@@ -58,7 +58,12 @@ def decode(body: bytes, received_at: int, route: Route = lambda app_id: None) ->
 
     One bad event never fails the others: it becomes a Refusal in its group's batch and `success: false` in the results.
     """
-    decoded = Decoded(raws=_events_in(jsonclean.sound(body)), received_at=received_at)
+    return decode_events(_events_in(jsonclean.sound(body)), received_at, route)
+
+
+def decode_events(raws: list[msgspec.Raw], received_at: int, route: Route = lambda app_id: None) -> Decoded:
+    """Return what the events say; see `decode`."""
+    decoded = Decoded(raws=raws, received_at=received_at)
     routes: dict[str | None, Group] = {None: Group()}
     for position, raw in enumerate(decoded.raws):
         try:
@@ -89,7 +94,7 @@ def standalone_tools(group: Group) -> set[str]:
 
 def refuse_tools(decoded: Decoded, group: Group, refused: set[str]) -> Group:
     """Return the group without anything about the `refused` tool runs: each such event becomes a refusal."""
-    kept = Group(project=group.project, newest_at=group.newest_at)
+    kept = Group(project=group.project, positions=group.positions, newest_at=group.newest_at)
     for position in group.positions:
         raw = decoded.raws[position]
         try:
@@ -125,10 +130,7 @@ def refuse(decoded: Decoded, position: int, code: str, reason: str) -> Group:
 def _routed(decoded: Decoded, routes: dict[str | None, Group], app_id: str | None, route: Route) -> Group:
     """Return the group of the project that a key names, and remember the way."""
     project = route(app_id) if app_id else None
-    if project is None:
-        group = routes[None]
-    else:
-        group = decoded.groups.setdefault(project, Group(project=project))
+    group = routes[None] if project is None else decoded.groups.setdefault(project, Group(project=project))
     routes[app_id] = group
     return group
 
@@ -154,7 +156,7 @@ def _refuse(
             code=unusable.code,
             reason=unusable.reason,
             event=bytes(raw).decode("utf-8", "replace"),
-            run_id=None if event is None else event.run_id or event.parent_run_id,
+            run_id=None if event is None else short(event.run_id or event.parent_run_id or "") or None,
         )
     )
 

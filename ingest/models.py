@@ -9,7 +9,9 @@ class Rejection(models.Model):
 
     pk = models.CompositePrimaryKey("project_id", "id")
     project_id = models.IntegerField()
-    id = models.UUIDField(help_text="deterministic: UUIDv5 of project, reason code and raw text, so a repeat is one row")
+    id = models.UUIDField(
+        help_text="deterministic: UUIDv5 of project, reason code and raw text, so a repeat is one row"
+    )
     key_id = models.IntegerField(null=True)
     run_id = models.TextField(null=True, help_text="as sent")
     code = models.TextField(help_text="machine name of the reason, e.g. standalone-tool")
@@ -23,6 +25,10 @@ class Rejection(models.Model):
         indexes = [
             # Ingest health page, newest first
             models.Index(F("project_id"), F("received_at").desc(), F("id"), name="rejection_newest"),
+            # "Where is my event?", and holding what follows about a refused tool run
+            models.Index(
+                F("project_id"), F("run_id"), name="rejection_by_run", condition=models.Q(run_id__isnull=False)
+            ),
         ]
 
 

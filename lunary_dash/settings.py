@@ -121,6 +121,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "recompute rollups": {"task": "runs.tasks.recompute_rollups", "schedule": 1.0, "options": {"expires": 5}},
     "verify ledgers": {"task": "runs.tasks.verify_ledgers", "schedule": crontab(hour=3, minute=17)},
+    "purge held events": {"task": "ingest.tasks.purge_held_events", "schedule": crontab(hour=4, minute=7)},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 if CELERY_BROKER_URL.startswith("filesystem://"):

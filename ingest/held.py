@@ -1,0 +1,178 @@
+"""Events that could not be stored: held with their raw text until REJECTION_DAYS are over, read, replayed (rule 4)."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Q
+from django.utils import timezone
+
+from ingest.events import Refusal
+from ingest.lunary import STANDALONE_TOOL
+from ingest.lunary_event import short
+from ingest.models import Rejection
+from lunary_dash.paging import BadCursor, Cursor, Page, decode, encode
+from runs.models import Run, RunFlag
+
+_NAMESPACE: Final = uuid.UUID("6f4c3a52-8a55-4d4c-9d0e-6d0a6a1f6b5e")
+_PURGE_STEP: Final = 5000
+_HOLD: Final = """
+    INSERT INTO ingest_rejection AS r (project_id, id, key_id, run_id, code, reason, event, received_at, times)
+    SELECT %s, s.id, %s, s.run_id, s.code, s.reason, s.event, %s, 1
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[]) AS s(id, run_id, code, reason, event)
+    ORDER BY s.id
+    ON CONFLICT (project_id, id) DO UPDATE SET
+        key_id = excluded.key_id, received_at = GREATEST(r.received_at, excluded.received_at),
+        times = r.times + 1, replayed_at = NULL
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One held event. `event` is its raw text; `times` counts repeats of exactly this event."""
+
+    id: uuid.UUID
+    run_id: str | None
+    code: str
+    reason: str
+    event: str
+    received_at: datetime
+    times: int
+    replayed_at: datetime | None
+
+
+def hold(project_id: int, refusals: Iterable[Refusal], received_at: datetime, key_id: int | None) -> None:
+    """Keep refused events; the same event again is the same row, counted."""
+    rows = {_id(project_id, refusal): refusal for refusal in refusals}
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HOLD,
+            [
+                project_id,
+                key_id,
+                received_at,
+                list(rows),
+                [refusal.run_id for refusal in rows.values()],
+                [refusal.code for refusal in rows.values()],
+                [refusal.reason for refusal in rows.values()],
+                [refusal.event for refusal in rows.values()],
+            ],
+        )
+
+
+def held_run_ids(project_id: int, ids: Mapping[str, str]) -> set[str]:
+    """Return the canonical ids whose tool run was refused and has not come with a parent since (rule 6).
+
+    `ids` maps canonical ids to ids as sent. What follows about such a run is held with it and makes no run.
+    """
+    if not ids:
+        return set()
+    ids = {canonical: short(sent) for canonical, sent in ids.items()}
+    held = set(
+        Rejection.objects.filter(
+            project_id=project_id, run_id__in=list(ids.values()), code=STANDALONE_TOOL, replayed_at=None
+        ).values_list("run_id", flat=True)
+    )
+    refused = {canonical for canonical, sent in ids.items() if sent in held}
+    if refused:
+        started = Run.objects.annotate(start=F("flags").bitand(RunFlag.START)).filter(
+            project_id=project_id, id__in=refused, start=RunFlag.START
+        )
+        refused -= {str(run_id) for run_id in started.values_list("id", flat=True)}
+    return refused
+
+
+def page(project_id: int, cursor: str | None = None, limit: int = 50, code: str | None = None) -> Page[Held]:
+    """Return held events newest first, replayed ones too; raise BadCursor for a cursor that is not ours."""
+    rows = Rejection.objects.filter(project_id=project_id)
+    if code:
+        rows = rows.filter(code=code)
+    at = _cursor(cursor)
+    if at is None:
+        found = [_held(row) for row in rows.order_by("-received_at", "id")[: limit + 1]]
+        return _page(found[:limit], older=len(found) > limit, newer=False)
+    moment, row_id = at.key
+    if at.forward:
+        rows = rows.filter(Q(received_at__lt=moment) | Q(received_at=moment, id__gt=row_id))
+        found = [_held(row) for row in rows.order_by("-received_at", "id")[: limit + 1]]
+        return _page(found[:limit], older=len(found) > limit, newer=True)
+    rows = rows.filter(Q(received_at__gt=moment) | Q(received_at=moment, id__lt=row_id))
+    found = [_held(row) for row in rows.order_by("received_at", "-id")[: limit + 1]]
+    return _page(found[:limit][::-1], older=True, newer=len(found) > limit)
+
+
+def one(project_id: int, rejection_id: uuid.UUID) -> Held | None:
+    """Return one held event."""
+    row = Rejection.objects.filter(project_id=project_id, id=rejection_id).first()
+    return None if row is None else _held(row)
+
+
+def about(project_id: int, run_ids: Sequence[str]) -> list[Held]:
+    """Return the newest held events that name one of the ids."""
+    rows = Rejection.objects.filter(project_id=project_id, run_id__in=run_ids).order_by("-received_at", "id")[:10]
+    return [_held(row) for row in rows]
+
+
+def waiting(project_id: int, code: str, limit: int) -> list[Held]:
+    """Return events of one reason that were not replayed, oldest first."""
+    rows = Rejection.objects.filter(project_id=project_id, code=code, replayed_at=None).order_by("received_at", "-id")
+    return [_held(row) for row in rows[:limit]]
+
+
+def mark_replayed(project_id: int, ids: Sequence[uuid.UUID]) -> None:
+    """Note that the events are stored now; they stay readable until they are too old."""
+    Rejection.objects.filter(project_id=project_id, id__in=ids).update(replayed_at=timezone.now())
+
+
+def purge(now: datetime) -> int:
+    """Delete what is older than REJECTION_DAYS, in steps that hold no lock for long; return how many rows went."""
+    oldest = now - timedelta(days=settings.REJECTION_DAYS)
+    gone = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM ingest_rejection WHERE ctid = ANY(ARRAY("
+                "SELECT ctid FROM ingest_rejection WHERE received_at < %s LIMIT %s))",
+                [oldest, _PURGE_STEP],
+            )
+            went = int(cursor.rowcount)
+        gone += went
+        if went < _PURGE_STEP:
+            return gone
+
+
+def _id(project_id: int, refusal: Refusal) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, f"{project_id}\0{refusal.code}\0{refusal.event}")
+
+
+def _held(row: Rejection) -> Held:
+    return Held(row.id, row.run_id, row.code, row.reason, row.event, row.received_at, row.times, row.replayed_at)
+
+
+def _page(rows: list[Held], *, older: bool, newer: bool) -> Page[Held]:
+    if not rows:
+        return Page([], None, None)
+    first, last = rows[0], rows[-1]
+    return Page(
+        rows,
+        older=encode(Cursor((last.received_at.isoformat(), str(last.id)))) if older else None,
+        newer=encode(Cursor((first.received_at.isoformat(), str(first.id)), forward=False)) if newer else None,
+    )
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    if not text:
+        return None
+    cursor = decode(text, 2)
+    try:
+        moment, row_id = cursor.key
+        key = (datetime.fromisoformat(moment), uuid.UUID(row_id))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadCursor("the page address does not fit this list: open the list again") from error
+    return Cursor(key, cursor.forward)

@@ -1,0 +1,49 @@
+"""Two small corrections of what clients send, before Django sees it.
+
+Django reads CONTENT_LENGTH bytes and finds a chunked body empty; Lunary's SDKs append /v1/… to whatever base address
+they were given, a trailing slash or a path prefix included.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+# Pages live below /p/ and may hold any text in their addresses; there is no prefix to be found in those.
+_PREFIXED = re.compile(r"(?P<prefix>(?!/p/)(?:/[^/]+)*?)(?P<path>/(?:v1/.*|api/report/*))")
+
+
+def with_plain_paths(application: Application) -> Application:
+    """Take repeated slashes out of data paths, and treat what stands before /v1/ as the place this site is mounted."""
+
+    def corrected(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if "/v1/" in path or "/api/report" in path:
+            found = _PREFIXED.fullmatch(re.sub("/{2,}", "/", path))
+            if found is not None:
+                environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + found["prefix"]
+                environ["PATH_INFO"] = found["path"]
+        return application(environ, start_response)
+
+    return corrected
+
+
+def with_chunked_bodies(application: Application, limit: int) -> Application:
+    """Read a chunked body of up to `limit` bytes before Django looks for its length; one byte more says "too large"."""
+
+    def corrected(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        if chunked and not environ.get("CONTENT_LENGTH"):
+            try:
+                body = environ["wsgi.input"].read(limit + 1)
+            except OSError:  # gunicorn's word for a broken chunk
+                start_response("400 Bad Request", [("Content-Type", "application/json")])
+                return [b'{"error": "Bad Request", "message": "The chunked body is broken: send the request again"}']
+            environ["wsgi.input"] = BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        return application(environ, start_response)
+
+    return corrected
