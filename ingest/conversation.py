@@ -5,10 +5,12 @@ the exchange it retries. The fold always reads all of a thread's messages, so th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
+
+Value = TypeVar("Value")
 
 IN: Final = "in"
 OUT: Final = "out"
@@ -133,9 +135,9 @@ def _open(exchanges: list[Exchange], taken: set[str], message: Header, sibling_o
     return exchange
 
 
-def last(values: Iterable[Any]) -> Any:
+def last(values: Iterable[Value | None]) -> Value | None:
     """Return the last value that is not None, or None."""
-    found = None
+    found: Value | None = None
     for value in values:
         if value is not None:
             found = value

@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 
-from runs.pricing import Tokens as Usage  # counts by class, normalised (rule 11)
+from runs.pricing import Tokens
+
+Usage = Tokens
+"""Token counts by class, normalised (rule 11): `input` includes cache reads and writes. None is unknown, never 0."""
 
 
 class Kind(Enum):

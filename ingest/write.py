@@ -92,8 +92,8 @@ class _Storing:
             locks.take(self.db, self.project_id, own, above)
         changes = fold.fold(batch.runs)
         for state in self.moved.states:
-            known = changes.get(state.id)
-            changes[state.id] = state if known is None else fold.merge(state, known)
+            change = changes.get(state.id)
+            changes[state.id] = state if change is None else fold.merge(state, change)
         talk = threads.store(self.db, self.project_id, batch.messages, batch.threads, self.received_at)
         if self.moved.threads:
             self._refold(talk)

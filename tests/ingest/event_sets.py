@@ -1,6 +1,7 @@
 """Hypothesis strategies for sets of events as clients produce them, odd ones included."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -88,7 +89,12 @@ log_events = st.builds(
 def batch_of(events: Sequence[object]) -> Batch:
     """Return the events as one request's batch."""
     batch = Batch()
-    lists = {RunEvent: batch.runs, MessageEvent: batch.messages, FeedbackEvent: batch.feedback, LogEvent: batch.logs}
+    lists: dict[type, list[Any]] = {
+        RunEvent: batch.runs,
+        MessageEvent: batch.messages,
+        FeedbackEvent: batch.feedback,
+        LogEvent: batch.logs,
+    }
     for event in events:
-        lists[type(event)].append(event)  # type: ignore[index,arg-type]  # each list holds its own kind
+        lists[type(event)].append(event)
     return batch
