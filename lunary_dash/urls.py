@@ -2,9 +2,13 @@
 
 from django.urls import include, path
 
+from ingest import onboarding
+
 urlpatterns = [
     path("", include("ingest.urls")),
     path("", include("projects.urls")),
+    path("p/<uuid:project_id>/", onboarding.project_home, name="project_home"),
+    path("p/<uuid:project_id>/connect", onboarding.project_connect, name="project_connect"),
     path("p/<uuid:project_id>/", include("runs.urls")),
     path("p/<uuid:project_id>/", include("traces.urls")),
     path("p/<uuid:project_id>/", include("users.urls")),
