@@ -1,0 +1,57 @@
+// Draws every [data-chart] from the figure in the JSON block it names, in the theme's colours.
+// A figure says its colours as var(--token); a click on a point opens the address in its customdata.
+(() => {
+  "use strict";
+
+  const settings = { displayModeBar: false, responsive: true };
+
+  /** Return what a CSS colour is in the current theme, as rgb(): plotly.js knows neither var() nor light-dark(). */
+  const resolver = () => {
+    const probe = document.createElement("span");
+    document.body.append(probe);
+    const known = new Map();
+    const resolve = (colour) => {
+      if (!known.has(colour)) {
+        probe.style.color = colour;
+        known.set(colour, getComputedStyle(probe).color);
+      }
+      return known.get(colour);
+    };
+    const walk = (value) => {
+      if (typeof value === "string") return value.startsWith("var(--") ? resolve(value) : value;
+      if (Array.isArray(value)) return value.map(walk);
+      if (value && typeof value === "object") {
+        return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner)]));
+      }
+      return value;
+    };
+    return { walk, done: () => probe.remove() };
+  };
+
+  const open = (event) => {
+    const address = event.points[0]?.customdata;
+    if (!address) return;
+    if (event.event.ctrlKey || event.event.metaKey) window.open(address, "_blank", "noopener");
+    else window.location.assign(address);
+  };
+
+  const draw = (place) => {
+    const block = document.getElementById(place.dataset.chart);
+    if (!block) return;
+    const { walk, done } = resolver();
+    const figure = walk(JSON.parse(block.textContent));
+    done();
+    const font = getComputedStyle(document.body).fontFamily;
+    figure.layout.font = { ...figure.layout.font, family: font };
+    const first = !place.classList.contains("js-plotly-plot");
+    Plotly.react(place, figure.data, figure.layout, settings);
+    if (first) place.on("plotly_click", open);
+  };
+
+  const drawAll = () => document.querySelectorAll("[data-chart]").forEach(draw);
+
+  drawAll();
+  document.addEventListener("htmx:load", (event) => event.detail.elt.querySelectorAll?.("[data-chart]").forEach(draw));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  new MutationObserver(drawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+})();
