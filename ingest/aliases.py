@@ -39,9 +39,11 @@ def of(held: Iterable[str], key_texts: Sequence[str]) -> dict[str, str]:
 
 def canonical(db: Db, project_id: int, ids: Iterable[str]) -> dict[str, str]:
     """Return {alias: canonical id} for those of `ids` that are aliases."""
+    wanted = list(ids)
     db.execute(
-        "SELECT alias::text, canonical::text FROM runs_alias WHERE project_id = %s AND alias = ANY(%s::uuid[])",
-        (project_id, list(ids)),
+        "SELECT a.alias::text, a.canonical::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
+        " JOIN runs_alias a ON a.project_id = s.project_id AND a.alias = s.id",
+        ([project_id] * len(wanted), wanted),
     )
     return dict(db.fetchall())
 

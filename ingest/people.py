@@ -119,10 +119,10 @@ class People:
     def _read(self, user_ids: Sequence[str]) -> None:
         self._known |= dict.fromkeys(user_ids)
         self.db.execute(
-            "SELECT id, props::text, props_at::text, (extract(epoch from first_seen) * 1000000)::bigint,"
-            " (extract(epoch from last_seen) * 1000000)::bigint"
-            " FROM runs_enduser WHERE project_id = %s AND id = ANY(%s::text[])",
-            (self.project_id, list(user_ids)),
+            "SELECT u.id, u.props::text, u.props_at::text, (extract(epoch from u.first_seen) * 1000000)::bigint,"
+            " (extract(epoch from u.last_seen) * 1000000)::bigint FROM unnest(%s::int[], %s::text[])"
+            " AS s(project_id, id) JOIN runs_enduser u ON u.project_id = s.project_id AND u.id = s.id",
+            ([self.project_id] * len(user_ids), list(user_ids)),
         )
         for user_id, props, props_at, first, latest in self.db.fetchall():
             self._known[user_id] = Person(

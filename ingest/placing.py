@@ -101,10 +101,10 @@ class Placing:
 
     def _children(self, ids: list[str]) -> list[tuple[Own, Lineage]]:
         """Return the stored runs directly below `ids`, locked and as they stand."""
-        found = rows.read(self.db, self.project_id, (), ids)
+        found = rows.read_children(self.db, self.project_id, ids)
         if any(row.id not in self.drafts and row.id not in self.below for row in found):
             locks.take(self.db, self.project_id, [row.id for row in found])
-            found = rows.read(self.db, self.project_id, (), ids)
+            found = rows.read_children(self.db, self.project_id, ids)
         self.below |= {row.id: row for row in found}
         return [(row.own, row.handed_down) for row in found if row.type != "chat"]
 

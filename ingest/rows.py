@@ -2,6 +2,9 @@
 
 New rows go in by COPY: the caller holds the advisory lock of every id, so none can appear meanwhile. Known rows are
 updated from arrays. Each statement names the project (rule 1).
+
+Look-ups join an array of (project, id) pairs instead of comparing with constants: a planner whose statistics are older
+than a new project believes that the project has no rows, and would walk all of them for one id.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +28,7 @@ Db = Cursor[Any]
 """A server-side-binding cursor inside the request's transaction; each result is consumed before the next statement."""
 
 
-class Row(msgspec.Struct, gc=False, kw_only=True):
+class Row(msgspec.Struct, gc=False):
     """One row of runs_run; times are epoch µs, metadata is JSON text. Field order is column order."""
 
     id: str
@@ -139,8 +142,8 @@ _COPY: Final = f"COPY runs_run (project_id, {', '.join(COLUMNS)}) FROM STDIN"
 _ASSIGNED: Final = ", ".join(f"{name} = s.{name}::{_TYPES.get(name, 'text')}" for name in COLUMNS[1:])
 _UPDATE: Final = (
     f"UPDATE runs_run AS r SET {_ASSIGNED}"
-    f" FROM unnest({', '.join('%s::uuid[]' if name == 'id' else '%s::text[]' for name in COLUMNS)})"
-    f" AS s({', '.join(COLUMNS)}) WHERE r.project_id = %s AND r.id = s.id"
+    f" FROM unnest(%s::int[], {', '.join('%s::uuid[]' if name == 'id' else '%s::text[]' for name in COLUMNS)})"
+    f" AS s(project_id, {', '.join(COLUMNS)}) WHERE r.project_id = s.project_id AND r.id = s.id"
 )
 _COPY_BODIES: Final = "COPY runs_runbody (project_id, run_id, input, output, error, params, metadata, usage) FROM STDIN"
 _TEXT_BODIES: Final = ("input", "output", "error", "params", "usage")
@@ -156,10 +159,10 @@ def _merged(name: str) -> str:
 _UPDATE_BODIES: Final = (
     f"UPDATE runs_runbody AS b SET {', '.join(_merged(name) for name in _TEXT_BODIES)},"
     " metadata = COALESCE(s.metadata::jsonb, b.metadata)"
-    " FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[],"
-    " %s::int[], %s::text[], %s::int[], %s::text[])"
-    f" AS s(run_id, {', '.join(f'{name}, {name}_mode' for name in _TEXT_BODIES)}, metadata)"
-    " WHERE b.project_id = %s AND b.run_id = s.run_id AND"
+    " FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::int[], %s::text[], %s::int[],"
+    " %s::text[], %s::int[], %s::text[], %s::int[], %s::text[])"
+    f" AS s(project_id, run_id, {', '.join(f'{name}, {name}_mode' for name in _TEXT_BODIES)}, metadata)"
+    " WHERE b.project_id = s.project_id AND b.run_id = s.run_id AND"
     f" ({' OR '.join(f'(s.{name}_mode <> 0 AND s.{name} IS DISTINCT FROM b.{name})' for name in _TEXT_BODIES)}"
     " OR (s.metadata IS NOT NULL AND s.metadata::jsonb IS DISTINCT FROM b.metadata))"
 )
@@ -178,25 +181,30 @@ class Body(msgspec.Struct, gc=False, kw_only=True):
     modes: tuple[int, int, int, int, int] = (fold.REPLACE,) * 5
 
 
-def read(db: Db, project_id: int, ids: Sequence[str], parents: Sequence[str] = ()) -> list[Row]:
-    """Return the stored runs among `ids`, and those directly below `parents`."""
-    if not ids and not parents:
+def read(db: Db, project_id: int, ids: Sequence[str]) -> list[Row]:
+    """Return the stored runs among `ids`."""
+    return _joined(db, "r.id = s.id", project_id, ids)
+
+
+def read_children(db: Db, project_id: int, ids: Sequence[str]) -> list[Row]:
+    """Return the stored runs directly below `ids`."""
+    return _joined(db, "r.parent_id = s.id AND r.parent_id IS NOT NULL", project_id, ids)
+
+
+def read_chats(db: Db, project_id: int, thread_ids: Sequence[str]) -> list[Row]:
+    """Return the stored chats of threads."""
+    return _joined(db, "r.thread_id = s.id AND r.thread_id IS NOT NULL AND r.type = 'chat'", project_id, thread_ids)
+
+
+def _joined(db: Db, condition: str, project_id: int, ids: Sequence[str]) -> list[Row]:
+    if not ids:
         return []
-    cursor = db.execute(
-        f"SELECT {_SELECT} FROM runs_run r WHERE r.project_id = %s AND r.id = ANY(%s::uuid[])"
-        f" UNION ALL SELECT {_SELECT} FROM runs_run r"
-        " WHERE r.project_id = %s AND r.parent_id = ANY(%s::uuid[]) AND NOT r.id = ANY(%s::uuid[])",
-        (project_id, list(ids), project_id, list(parents), list(ids)),
+    db.execute(
+        f"SELECT {_SELECT} FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
+        f" JOIN runs_run r ON r.project_id = s.project_id AND {condition}",
+        ([project_id] * len(ids), list(ids)),
     )
-    return [_row(record) for record in cursor]
-
-
-def read_where(db: Db, project_id: int, condition: str, values: Sequence[Any]) -> list[Row]:
-    """Return the stored runs that fulfil `condition`, a constant of this package's."""
-    cursor = db.execute(
-        f"SELECT {_SELECT} FROM runs_run r WHERE r.project_id = %s AND {condition}", (project_id, *values)
-    )
-    return [_row(record) for record in cursor]
+    return [_row(record) for record in db.fetchall()]
 
 
 def insert(db: Db, project_id: int, rows: Iterable[Row]) -> None:
@@ -209,7 +217,7 @@ def insert(db: Db, project_id: int, rows: Iterable[Row]) -> None:
 def update(db: Db, project_id: int, rows: Sequence[Row]) -> None:
     """Overwrite known runs with what `fold.merge` made of them."""
     columns = [[_parameter(name, getattr(row, name)) for row in rows] for name in COLUMNS]
-    db.execute(_UPDATE, (*columns, project_id))
+    db.execute(_UPDATE, ([project_id] * len(rows), *columns))
 
 
 def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:
@@ -224,20 +232,20 @@ def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:
 
 def update_bodies(db: Db, project_id: int, bodies: Sequence[Body]) -> None:
     """Merge bodies into those of known runs, each column by its mode."""
-    arrays: list[list[Any]] = [[body.run_id for body in bodies]]
+    arrays: list[list[Any]] = [[project_id] * len(bodies), [body.run_id for body in bodies]]
     for position, name in enumerate(_TEXT_BODIES):
         arrays.append([getattr(body, name) for body in bodies])
         arrays.append([body.modes[position] for body in bodies])
     arrays.append([body.metadata for body in bodies])
-    db.execute(_UPDATE_BODIES, (*arrays, project_id))
+    db.execute(_UPDATE_BODIES, arrays)
 
 
 def read_metadata_pieces(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the stored metadata of each run event by event."""
     cursor = db.execute(
-        "SELECT run_id::text, metadata::text FROM runs_runbody"
-        " WHERE project_id = %s AND run_id = ANY(%s::uuid[]) AND metadata IS NOT NULL",
-        (project_id, list(ids)),
+        "SELECT b.run_id::text, b.metadata::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
+        " JOIN runs_runbody b ON b.project_id = s.project_id AND b.run_id = s.id WHERE b.metadata IS NOT NULL",
+        ([project_id] * len(ids), list(ids)),
     )
     return {run_id: msgspec.json.decode(text, type=dict[str, str]) for run_id, text in cursor}
 
@@ -257,11 +265,14 @@ def timestamp(at: int) -> str:
     return moment.isoformat(" ")
 
 
+_TAGS: Final = COLUMNS.index("tags")
+
+
 def _row(record: tuple[Any, ...]) -> Row:
-    row = Row(**dict(zip(COLUMNS, record, strict=True)))
-    if row.tags is not None:
-        row.tags = tuple(row.tags)
-    return row
+    tags = record[_TAGS]
+    if tags is not None:
+        record = (*record[:_TAGS], tuple(tags), *record[_TAGS + 1 :])
+    return Row(*record)
 
 
 def _copy(db: Db, statement: str, text: str) -> None:

@@ -13,7 +13,7 @@ from ingest import conversation, fold
 from ingest.conversation import Exchange, Header, Thread
 from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
-from ingest.rows import Db, Row, array_literal, metadata_text, read, read_where, timestamp
+from ingest.rows import Db, Row, array_literal, metadata_text, read, read_chats, timestamp
 
 _INSERT: Final = """
     INSERT INTO runs_message AS m (project_id, id, side, thread_id, at, role, is_retry, body, user_id, tags,
@@ -39,14 +39,16 @@ _INSERT: Final = """
 """
 _JOIN_LEGACY: Final = """
     UPDATE runs_message AS answer SET thread_id = question.thread_id
-    FROM runs_message AS question
-    WHERE answer.project_id = %s AND answer.id = ANY(%s::uuid[]) AND answer.side = 'out' AND answer.thread_id IS NULL
-        AND question.project_id = answer.project_id AND question.id = answer.id AND question.side = 'in'
+    FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)
+    JOIN runs_message AS question
+        ON question.project_id = s.project_id AND question.id = s.id AND question.side = 'in'
+    WHERE answer.project_id = s.project_id AND answer.id = s.id AND answer.side = 'out' AND answer.thread_id IS NULL
 """
 _HEADERS: Final = """
-    SELECT id::text, side, thread_id::text, (extract(epoch from at) * 1000000)::bigint, is_retry, chat_id::text,
-        user_id, tags, thread_tags, metadata, thread_metadata
-    FROM runs_message WHERE project_id = %s AND thread_id = ANY(%s::uuid[])
+    SELECT m.id::text, m.side, m.thread_id::text, (extract(epoch from m.at) * 1000000)::bigint, m.is_retry,
+        m.chat_id::text, m.user_id, m.tags, m.thread_tags, m.metadata, m.thread_metadata
+    FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, wanted)
+    JOIN runs_message AS m ON m.project_id = s.project_id AND m.thread_id = s.wanted
 """
 
 
@@ -79,11 +81,11 @@ def store(
     columns = list(zip(*rows, strict=True))
     db.execute(_INSERT, (project_id, *(list(column) for column in columns)))
     ids = list({row[0] for row in rows})
-    db.execute(_JOIN_LEGACY, (project_id, ids))
+    db.execute(_JOIN_LEGACY, ([project_id] * len(ids), ids))
     db.execute(
-        "SELECT DISTINCT thread_id::text FROM runs_message WHERE project_id = %s AND id = ANY(%s::uuid[])"
-        " AND thread_id IS NOT NULL",
-        (project_id, ids),
+        "SELECT DISTINCT m.thread_id::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
+        " JOIN runs_message m ON m.project_id = s.project_id AND m.id = s.id WHERE m.thread_id IS NOT NULL",
+        ([project_id] * len(ids), ids),
     )
     touched = sorted(record[0] for record in db.fetchall())
     return refold(db, project_id, touched, received_at)
@@ -95,12 +97,12 @@ def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int)
     if not thread_ids:
         return result
     by_thread: dict[str, list[Header]] = {}
-    for record in db.execute(_HEADERS, (project_id, list(thread_ids))):
+    for record in db.execute(_HEADERS, ([project_id] * len(thread_ids), list(thread_ids))):
         header = Header(**dict(zip(Header.__struct_fields__, record, strict=True)))
         by_thread.setdefault(header.thread_id or "", []).append(header)
     told = {header.chat_id for headers in by_thread.values() for header in headers if header.chat_id}
     result.stored = {row.id: row for row in read(db, project_id, [*thread_ids, *told])}
-    chats = read_where(db, project_id, "r.thread_id = ANY(%s::uuid[]) AND r.type = 'chat'", (list(thread_ids),))
+    chats = read_chats(db, project_id, thread_ids)
     result.stored |= {row.id: row for row in chats}
     for thread_id, headers in by_thread.items():
         _place(result, conversation.fold(thread_id, headers), received_at)
@@ -113,9 +115,10 @@ def write_moves(db: Db, project_id: int, moved: Sequence[tuple[str, str, str]]) 
     if moved:
         ids, sides, chats = (list(column) for column in zip(*moved, strict=True))
         db.execute(
-            "UPDATE runs_message AS m SET chat_id = s.chat_id FROM unnest(%s::uuid[], %s::text[], %s::uuid[])"
-            " AS s(id, side, chat_id) WHERE m.project_id = %s AND m.id = s.id AND m.side = s.side",
-            (ids, sides, chats, project_id),
+            "UPDATE runs_message AS m SET chat_id = s.chat_id"
+            " FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::uuid[]) AS s(project_id, id, side, chat_id)"
+            " WHERE m.project_id = s.project_id AND m.id = s.id AND m.side = s.side",
+            ([project_id] * len(moved), ids, sides, chats),
         )
 
 
@@ -124,9 +127,10 @@ def chats_of_messages(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, 
     if not ids:
         return {}
     db.execute(
-        "SELECT id::text, chat_id::text FROM runs_message"
-        " WHERE project_id = %s AND id = ANY(%s::uuid[]) AND chat_id IS NOT NULL ORDER BY side DESC",
-        (project_id, list(ids)),
+        "SELECT m.id::text, m.chat_id::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
+        " JOIN runs_message m ON m.project_id = s.project_id AND m.id = s.id"
+        " WHERE m.chat_id IS NOT NULL ORDER BY m.side DESC",
+        ([project_id] * len(ids), list(ids)),
     )
     chat_of: dict[str, str] = dict(db.fetchall())
     lineages = {row.id: row.handed_down for row in read(db, project_id, list(set(chat_of.values())))}
