@@ -77,7 +77,7 @@ def _first_steps(request: HttpRequest, project: Project, partial: str) -> HttpRe
     context: dict[str, Any] = {
         "project": project,
         "since": since,
-        "listening_ms": (time.time() - since) * 1000,
+        "listening_ms": (int(time.time()) - since) * 1000,
         "run": first_run(project) if project.first_event_at else None,
         "refused": [] if project.first_event_at else refused(project),
         "poll": reverse("project_home", args=[project.public_id]),

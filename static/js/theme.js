@@ -6,8 +6,8 @@ document.addEventListener("submit", async (event) => {
   const theme = event.submitter.value;
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  for (const button of form.querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button === event.submitter));
+  for (const button of document.querySelectorAll("[data-theme-form] [aria-pressed]")) {
+    button.setAttribute("aria-pressed", String(button.value === theme));
   }
   document.dispatchEvent(new CustomEvent("themechange"));
   await fetch(form.action, { method: "POST", body: new FormData(form, event.submitter), redirect: "manual" });
