@@ -10,7 +10,7 @@ from ingest.models import Rejection
 from projects.models import Project
 from runs import api_filters, api_window, keyset, serial
 from runs.api import PAGE_PARAMETERS
-from runs.api_http import answer
+from runs.api_http import answer, query
 from runs.api_window import Key
 from runs.openapi import Parameter, operation
 
@@ -49,7 +49,7 @@ class HeldEvents(serial.Shape):
 )
 def list_rejections(request: HttpRequest, project: Project) -> HttpResponse:
     """Return what could not be stored, newest first; kept for 30 days unless configured otherwise."""
-    filters = api_filters.parse(request.META.get("QUERY_STRING", ""), OWN)
+    filters = api_filters.parse(query(request), OWN)
     if filters.leaves:
         raise api_filters.FilterError(f"there is no filter '{filters.leaves[0].id}' here: use code")
     window = api_window.read(filters.controls, ("createdAt",), DEFAULT_LIMIT)

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from projects.models import Project
 from runs import api_details, api_filters, api_queries, api_window, api_writes, deletion, openapi, serial
-from runs.api_http import Unfit, answer, body, place
+from runs.api_http import Unfit, answer, body, place, query
 from runs.ids import run_id
 from runs.lookup import find_run
 from runs.models import Run
@@ -88,7 +88,7 @@ class Health(msgspec.Struct):
 @operation("List runs", RunList, (*FILTER_PARAMETERS, *SORT_PARAMETERS, *PAGE_PARAMETERS), refusals=(400,))
 def list_runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Newest first. Without a filter these are the LLM calls, `type=all` is every type; after `OR&` any filter does."""
-    filters = api_filters.parse(request.META.get("QUERY_STRING", ""))
+    filters = api_filters.parse(query(request))
     window = api_window.read(filters.controls, api_queries.SORTS, api_queries.DEFAULT_LIMIT)
     runs = api_queries.matching(project.pk, filters, _parent(project, filters))
     found = api_queries.part(runs, window)
@@ -108,7 +108,7 @@ def list_runs(request: HttpRequest, project: Project) -> HttpResponse:
 @operation("Count runs", int, FILTER_PARAMETERS, refusals=(400,))
 def count_runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the number of runs that the list with the same filters has, all of them."""
-    filters = api_filters.parse(request.META.get("QUERY_STRING", ""))
+    filters = api_filters.parse(query(request))
     return answer(api_queries.matching(project.pk, filters, _parent(project, filters)).count())
 
 

@@ -84,6 +84,11 @@ def body(request: HttpRequest, shape: Any) -> Any:
         raise Unfit(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
 
 
+def query(request: HttpRequest) -> str:
+    """Return the query string as sent, not yet decoded: in the filters' grammar dots count before decoding."""
+    return request.META.get("QUERY_STRING", "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
 def place(request: HttpRequest, project: Project) -> serial.Place:
     """Return where the project's runs are told from, with the addresses of their pages."""
     site = settings.PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")

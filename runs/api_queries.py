@@ -62,8 +62,9 @@ def _sort_key(wanted: Window) -> Any:
     columns = {"duration": "duration_ms", "cost": "cost", "tokens": "total_tokens"}
     if wanted.sort not in columns:
         return api_conditions.message_count()
-    unknown = Value(-FAR if wanted.descending else FAR, output_field=DecimalField())
-    return Coalesce(Cast(F(columns[wanted.sort]), DecimalField()), unknown, output_field=DecimalField())
+    figure = DecimalField(max_digits=40, decimal_places=20)
+    unknown = Value(-FAR if wanted.descending else FAR, output_field=figure)
+    return Coalesce(Cast(F(columns[wanted.sort]), figure), unknown, output_field=figure)
 
 
 def related(run: Run) -> list[Run]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from projects.models import Project
 from runs import api_details, api_filters, api_queries, api_window, serial
 from runs.api import FILTER_PARAMETERS, PAGE_PARAMETERS, SORT_PARAMETERS
-from runs.api_http import answer, place
+from runs.api_http import answer, place, query
 from runs.lookup import find_run
 from runs.models import Run
 from runs.openapi import operation
@@ -79,7 +79,7 @@ class Conversation(ThreadView):
 @operation("List threads", ThreadList, (*FILTER_PARAMETERS, *SORT_PARAMETERS, *PAGE_PARAMETERS), refusals=(400,))
 def list_threads(request: HttpRequest, project: Project) -> HttpResponse:
     """Return threads, newest first; every filter of runs that makes sense for a thread."""
-    filters = api_filters.parse(request.META.get("QUERY_STRING", ""))
+    filters = api_filters.parse(query(request))
     window = api_window.read(filters.controls, api_queries.SORTS, api_queries.DEFAULT_LIMIT)
     threads = api_threads.matching(project.pk, filters)
     found = api_queries.part(threads, window)

@@ -8,7 +8,7 @@ from msgspec import Meta
 from projects.models import Project
 from runs import api_filters, api_window, serial
 from runs.api import FILTER_PARAMETERS
-from runs.api_http import answer
+from runs.api_http import answer, query
 from runs.openapi import Parameter, operation
 from users import api_queries as users
 
@@ -43,7 +43,7 @@ class ExternalUsers(serial.Shape):
 @operation("List end users", ExternalUsers, (*LIST_PARAMETERS, *FILTER_PARAMETERS), refusals=(400,))
 def list_users(request: HttpRequest, project: Project) -> HttpResponse:
     """Last seen first. Filters ask for users who have such a run; `user-props` and `search` are about the user."""
-    wanted = users.read(api_filters.parse(request.META.get("QUERY_STRING", ""), users.CONTROLS))
+    wanted = users.read(api_filters.parse(query(request), users.CONTROLS))
     found = users.part(project.pk, wanted)
     return answer(
         ExternalUsers(
