@@ -46,6 +46,11 @@ class ModelRow:
         return f"{self.share * 100:.1f}"
 
     @property
+    def cost(self) -> Decimal | None:
+        """Return the cost, None where not one call has a price: unknown, and not 0 (rule 12)."""
+        return None if self.sums.unpriced and not self.sums.cost else self.sums.cost
+
+    @property
     def error_rate(self) -> float | None:
         """Return the share of runs that failed, of one."""
         return self.sums.errors / self.sums.runs if self.sums.runs else None
