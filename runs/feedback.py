@@ -114,3 +114,13 @@ def give(project_id: int, run_id: UUID, values: Mapping[str, Any], at: datetime)
     texts = [None if value is None else json.dumps(value) for value in values.values()]
     with connection.cursor() as cursor:
         cursor.execute(_GIVE, {"project": project_id, "run": run_id, "at": at, "keys": list(values), "values": texts})
+
+
+def read_form(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form sets: `thumb` (up, down, else taken back), `comment` (empty: taken back), if it has them."""
+    given: dict[str, Any] = {}
+    if "thumb" in form:
+        given["thumb"] = form["thumb"] if form["thumb"] in ("up", "down") else None
+    if "comment" in form:
+        given["comment"] = form["comment"].replace("\x00", "\ufffd").strip()[:LONGEST_COMMENT] or None
+    return given

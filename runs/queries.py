@@ -96,6 +96,7 @@ class Row:
     user: Person | None
     team_id: str | None
     organization_id: str | None
+    root: str  # the trace's name, where that is another run
     tags: list[str]
     feedback: Shown
     estimated: bool
@@ -109,29 +110,41 @@ class Row:
 
 
 def page(project_id: int, filters: Filters, sort: Sort, cursor: str | None, size: int = PAGE_SIZE) -> paging.Page[Row]:
-    """Return one page of the list in three queries, whatever its length; BadCursor for a damaged cursor."""
+    """Return one page of the list in four queries, whatever its length; BadCursor for a damaged cursor."""
     found = keyset.page(filters.runs(project_id), sort.order, cursor, size, COLUMNS)
     return paging.Page(rows=rows(project_id, found.rows), older=found.older, newer=found.newer)
 
 
 def rows(project_id: int, found: list[dict[str, Any]]) -> list[Row]:
-    """Return list rows for dictionaries of COLUMNS: one query for names, one for feedback."""
+    """Return list rows for dictionaries of COLUMNS: one query each for names, feedback and traces."""
     users = people(project_id, (row["user_id"] for row in found))
     places = [
         feedback.Place(row["id"], row["chat_id"], row["thread_id"], row["trace_id"], row["type"]) for row in found
     ]
     shown = feedback.shown(project_id, places)
+    roots = _root_names(project_id, found)
     now = timezone.now()
-    return [_row(row, users, shown, now) for row in found]
+    return [_row(row, users, shown, roots, now) for row in found]
 
 
-def _row(row: dict[str, Any], users: dict[str, Person], shown: dict[UUID, Shown], now: datetime) -> Row:
+def _root_names(project_id: int, found: list[dict[str, Any]]) -> dict[UUID, str]:
+    ids = {row["trace_id"] for row in found if row["trace_id"] and row["trace_id"] != row["id"]}
+    if not ids:
+        return {}
+    known = Run.objects.filter(project_id=project_id, id__in=ids).values_list("id", "name", "type")
+    return {id: name or kind for id, name, kind in known}
+
+
+def _row(
+    row: dict[str, Any], users: dict[str, Person], shown: dict[UUID, Shown], roots: dict[UUID, str], now: datetime
+) -> Row:
     running = row["status"] == "started" and row["started_at"] <= now
     return Row(
         **{key: row[key] for key in ("id", "type", "status", "started_at", "duration_ms")},
         **{key: row[key] for key in ("input_tokens", "output_tokens", "cost", "team_id", "organization_id")},
         name=row["name"] or "",
         user=users.get(row["user_id"] or ""),
+        root=roots.get(row["trace_id"], "") if row["trace_id"] else "",
         tags=row["tags"] or [],
         feedback=shown.get(row["id"], Shown()),
         estimated=bool(row["flags"] & RunFlag.ESTIMATED),

@@ -1,0 +1,192 @@
+"""What the run list's template needs, put together: the table, the figures, the filter groups, and the menus."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from lunary_dash import paging
+from projects.models import Project
+from runs import figures, metrics, queries, spans
+from runs.facets import Facet, facets
+from runs.fields import FIGURES, LIMITS, METADATA
+from runs.filters import TABS, Filters, read_search
+from runs.histogram import histogram
+from runs.patience import TooSlowError, patience
+from runs.queries import Sort
+
+KEPT = ("sort", "facets")  # what links of the list carry on beside the filters
+TABLE_SECONDS = 8.0
+FIGURE_SECONDS = 8.0
+FACET_SECONDS = 4.0
+TYPED = ("add", "metadata_key", "metadata_value", *LIMITS)  # fields of forms, put into canonical filters
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column of the table: what its link sorts by, and how it is sorted now (ascending, descending or '')."""
+
+    label: str
+    key: str = ""
+    css: str = ""
+    sorted: str = ""
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab of the list."""
+
+    type: str
+    label: str
+    runs: int | None
+    current: bool
+    query: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset of the time range menu."""
+
+    label: str
+    current: bool
+    query: str
+
+
+def typed_address(query: QueryDict) -> str | None:
+    """Return the address that a form's fields mean: search words, limits and metadata as filters; None without any."""
+    if not any(name in query for name in TYPED):
+        return None
+    pairs = read_search(query.get("add", ""))
+    key, value = query.get("metadata_key", "").strip(), query.get("metadata_value", "")
+    if key:
+        pairs.append((f"{METADATA}{key}", value))
+    plain = query.copy()
+    for name in ("add", "metadata_key", "metadata_value"):
+        plain.pop(name, None)
+    for name, text in pairs:
+        plain.appendlist(name, text)
+    filters = Filters.parse(plain, keep=KEPT)
+    odd = [(problem.key, problem.value) for problem in filters.problems if problem.key in FIGURES]
+    address = filters.query()
+    return address + ("&" if odd and address != "?" else "") + urlencode(odd) if odd else address
+
+
+def page(project: Project, filters: Filters, query: QueryDict) -> dict[str, Any]:
+    """Return everything of the whole page; figures that read bodies, and filter groups, come in a second request."""
+    context = table(project, filters, query.get("cursor"))
+    context |= {
+        "ranges": _ranges(filters),
+        "tabs": _tabs(filters, {}),
+        "late_figures": filters.reads_bodies,
+        "late_facets": "facets" not in query,
+        "phone_filters": len(filters.chips),
+    }
+    if not filters.reads_bodies:
+        context |= figure_context(project, filters)
+    if "facets" in query:
+        context |= facet_context(project, filters, query)
+    return context
+
+
+def table(project: Project, filters: Filters, cursor: str | None) -> dict[str, Any]:
+    """Return one page of rows with its headings; a damaged cursor or a slow search is said instead."""
+    sort = Sort.parse(dict(filters.kept).get("sort"))
+    context: dict[str, Any] = {"project": project, "sort": sort, "headings": _headings(filters, sort), "refused": ""}
+    found: paging.Page[queries.Row] = paging.Page(rows=[], older=None, newer=None)
+    try:
+        with patience(TABLE_SECONDS):
+            found = queries.page(project.pk, filters, sort, cursor)
+            if not found.rows and not cursor:
+                context["suspect"] = queries.suspect(project.pk, filters)
+                context["any_runs"] = context["suspect"] is not None or queries.has_runs(project.pk)
+    except paging.BadCursor as damaged:
+        context["refused"] = str(damaged)
+    except TooSlowError:
+        context["refused"] = "This search takes too long. Choose a shorter time range, or add a filter beside the text."
+    if sort.newest_first and not cursor:
+        context["first"] = queries.first_cursor(found)
+    return context | {"page": found, "figure_columns": any(one.key == "cost" for one in context["headings"])}
+
+
+def figure_context(project: Project, filters: Filters) -> dict[str, Any]:
+    """Return the metric strip, the histogram and the tabs' counts; without them where counting takes too long."""
+    try:
+        with patience(FIGURE_SECONDS):
+            found = figures.figures(project.pk, filters)
+            counts = figures.tabs(project.pk, filters)
+    except TooSlowError:
+        return {"metrics": [], "histogram": None, "tabs": _tabs(filters, {}), "too_slow": True}
+    return {
+        "metrics": metrics.strip(found, filters),
+        "histogram": histogram(found, filters),
+        "total": found.total,
+        "tabs": _tabs(filters, counts),
+    }
+
+
+def facet_context(project: Project, filters: Filters, query: QueryDict) -> dict[str, Any]:
+    """Return the filter groups; without them where counting takes too long."""
+    found: list[Facet] = []
+    too_slow = False
+    try:
+        with patience(FACET_SECONDS):
+            found = facets(project.pk, filters, wide=query.get("facets", ""))
+    except TooSlowError:
+        too_slow = True
+    return {"project": project, "filters": filters, "facets": found, "facets_too_slow": too_slow}
+
+
+def _headings(filters: Filters, sort: Sort) -> list[Heading]:
+    def heading(label: str, key: str = "", css: str = "") -> Heading:
+        if not key:
+            return Heading(label, css=css)
+        mine = sort.key == key
+        turned = Sort(key, not sort.descending if mine else True)
+        direction = ("descending" if sort.descending else "ascending") if mine else ""
+        query = filters.query(sort=None if turned.newest_first else str(turned))
+        return Heading(label, key, css, direction, query)
+
+    tokens = filters.type in ("llm", "all", "embed")
+    found = [
+        heading("Time", "time"),
+        heading("Model" if filters.type in ("llm", "embed") else "Name"),
+        heading("Status"),
+        heading("End user"),
+        heading("Team", css="mid"),
+        heading("Tags", css="low"),
+        heading("Duration", "duration", "num"),
+    ]
+    if tokens:
+        found += [
+            heading("Tokens in", "tokens", "num mid"),
+            heading("Out", css="num mid"),
+            heading("Cost", "cost", "num"),
+        ]
+    return found
+
+
+def _tabs(filters: Filters, counts: dict[str, int]) -> list[Tab]:
+    shown = dict(TABS) if filters.type in TABS else TABS | {filters.type: filters.type}
+    return [
+        Tab(
+            type=kind,
+            label=label,
+            runs=counts.get(kind),
+            current=kind == filters.type,
+            query=filters.query(type=None if kind == filters.defaults[0] else kind),
+        )
+        for kind, label in shown.items()
+    ]
+
+
+def _ranges(filters: Filters) -> list[Choice]:
+    return [
+        Choice(
+            label,
+            filters.span.preset == preset,
+            filters.ranged(**({} if preset == spans.DEFAULT else {"range": preset})),
+        )
+        for preset, label in spans.PRESETS.items()
+    ]
