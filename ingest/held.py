@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from django.conf import settings
@@ -13,13 +14,26 @@ from django.utils import timezone
 
 from ingest.events import Refusal
 from ingest.lunary import STANDALONE_TOOL
-from ingest.lunary_event import short
+from ingest.lunary_event import Unusable, read, short
 from ingest.models import Rejection
 from lunary_dash.paging import BadCursor, Cursor, Page, decode, encode
 from runs.models import Run, RunFlag
 
 _NAMESPACE: Final = uuid.UUID("6f4c3a52-8a55-4d4c-9d0e-6d0a6a1f6b5e")
 _PURGE_STEP: Final = 5000
+# Reasons by machine name, as headings; the full reason stands with each event.
+TITLES: Final = {
+    "standalone-tool": "Tool outside an agent or a chain",
+    "unknown-event": "Unknown event name",
+    "no-run-id": "No run id",
+    "not-an-event": "Not an event",
+    "too-deep": "Nested too deep",
+    "message-without-thread": "Message without a thread",
+    "no-message": "Chat event without a message",
+    "no-feedback": "Feedback without a value",
+    "log-without-run": "Log line without a run",
+    "unstorable": "Value that can’t be stored",
+}
 _HOLD: Final = """
     INSERT INTO ingest_rejection AS r (project_id, id, key_id, run_id, code, reason, event, received_at, times)
     SELECT %s, s.id, %s, s.run_id, s.code, s.reason, s.event, %s, 1
@@ -43,6 +57,30 @@ class Held:
     received_at: datetime
     times: int
     replayed_at: datetime | None
+
+    @property
+    def title(self) -> str:
+        """Return the reason as a heading."""
+        return TITLES.get(self.code, self.code)
+
+    @property
+    def type(self) -> str:
+        """Return the type that the event gives itself; "" where it can't be read."""
+        return self._told[0]
+
+    @property
+    def what(self) -> str:
+        """Return what the event says it is, as in "tool start · search_flights"."""
+        kind, event, name = self._told
+        return " · ".join(part for part in (" ".join(filter(None, (kind, event))), name) if part)
+
+    @cached_property
+    def _told(self) -> tuple[str, str, str]:
+        try:
+            sent = read(self.event.encode())
+        except Unusable:
+            return "", "", ""
+        return short(sent.type or "", 40), short(sent.event or "", 40), short(sent.name or "", 80)
 
 
 def hold(project_id: int, refusals: Iterable[Refusal], received_at: datetime, key_id: int | None) -> None:
