@@ -1,5 +1,6 @@
 """How the data API speaks HTTP: one view per address, JSON in and out, every refusal in one shape."""
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from runs.api_filters import FilterError
 
 View = Callable[..., HttpResponseBase]
 EMPTY_BODY = b"{}"
+NUL = re.compile(rb"((?<!\\)(?:\\\\)*)\\u0000")
+"""An escaped NUL, which no stored text may hold; it becomes U+FFFD as it does in ingested payloads."""
 
 
 class Unfit(Exception):  # noqa: N818 - an answer, not a fault
@@ -75,7 +78,7 @@ def body(request: HttpRequest, shape: Any) -> Any:
     """Return the request's JSON as `shape`; raise Unfit for another type (415), no JSON (400) or other fields (422)."""
     if (request.content_type or "application/json") not in ("application/json", "text/plain"):
         raise Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")
-    text = request.body.strip() or EMPTY_BODY
+    text = NUL.sub(rb"\1\\ufffd", request.body.strip()) or EMPTY_BODY
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.ValidationError as error:
