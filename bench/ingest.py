@@ -28,6 +28,7 @@ CLIENTS = 4
 BARE_PROCESSES = 2
 BARE_PROJECT = 2_000_000_000
 SETTLE_SECONDS = 60
+WARM_SECONDS = 4
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -113,6 +114,14 @@ class _Bench:
         self._database = psycopg.connect(instance.database_url, autocommit=True)
         query = "SELECT id FROM projects_project WHERE public_id = %s"
         self._project = int(self._scalar(query, instance.project_id))
+
+    def warm_up(self) -> None:
+        """Let every process import, connect and plan what it needs, and the worker finish starting."""
+        given = [(self._instance.url, self._instance.public_key, 500, seed) for seed in range(CLIENTS)]
+        sent, _ = _in_parallel(_client, given)
+        _complain(sent)
+        time.sleep(WARM_SECONDS)
+        self._settle()
 
     def round(self, number: int) -> Round:
         """Measure the server, let its rollups finish, then measure the bare program."""
@@ -210,6 +219,7 @@ def measure(runs: int, rounds: int) -> list[Round]:
     """Return what each round measured. Raises BenchError."""
     with throwaway() as instance:
         bench = _Bench(instance, runs)
+        bench.warm_up()
         return [bench.round(number + 1) for number in range(rounds)]
 
 

@@ -56,6 +56,7 @@ class Instance:
     project_id: str
     public_key: str
     private_key: str
+    data_dir: Path
 
     def cpu(self) -> Cpu:
         """Return what the instance's processes have used since they started; ended children count."""
@@ -95,7 +96,7 @@ def _wait(process: subprocess.Popen[bytes], home: Path, log: Path) -> Instance:
         if known and _answers(known["url"]):
             database_url = postgres.cluster(home).url
             keys = (known["project_id"], known["public_key"], known["private_key"])
-            return Instance(process.pid, known["url"], database_url, *keys)
+            return Instance(process.pid, known["url"], database_url, *keys, data_dir=home)
         time.sleep(0.1)
     raise BenchError(f"the instance did not start: {log.read_text(errors='replace')[-600:]}")
 

@@ -86,7 +86,7 @@ class Recorder:
         person: Person | None = None,
         tags: Sequence[str] = (),
         *,
-        flaky: float = 0.012,
+        flaky: float = 0.016,
     ) -> None:
         self.rng = rng
         self.events: list[Event] = []
@@ -165,7 +165,7 @@ class Recorder:
         messages: Sequence[Mapping[str, Json]],
         answer: str | None,
         *,
-        calls: Sequence[tuple[str, str]] = (),
+        calls: Sequence[tuple[str, str, str]] = (),
         params: Json = None,
         hidden: int = 0,
         metadata: Json = None,
@@ -173,9 +173,9 @@ class Recorder:
         template: int | None = None,
         streamed: bool = False,
     ) -> str:
-        """Call a model: `calls` are (tool, arguments) pairs; `hidden` are prompt tokens of tool schemas and the like.
+        """Call a model; `calls` are (id, tool, arguments as JSON), `hidden` prompt tokens of tool schemas and the like.
 
-        Now and then the provider refuses first (429 or a time-out) and the app tries again.
+        Now and then the provider refuses (429 or a time-out); the app tries again, but not always. Raises AppError.
         """
         asked = model.messages(messages, python=self.style is not Style.JAVASCRIPT)
         if self.rng.random() < self.flaky:
@@ -196,10 +196,10 @@ class Recorder:
             person=not self._open,
         )
         prompt = hidden + sum(tokens(message.get("content")) + 4 for message in messages) + 3
-        made = tokens(answer) + sum(tokens(arguments) + 12 for _, arguments in calls) + 2
+        made = tokens(answer) + sum(tokens(arguments) + 12 for *_, arguments in calls) + 2
         self.wait(model.first_token_ms, 0.35)
         self.wait(1_000 * made / model.tokens_per_second, 0.2)
-        answered = model.answer(answer, [(f"call_{self.rng.randbytes(9).hex()}", *call) for call in calls])
+        answered = model.answer(answer, calls)
         usage, extra = model.usage(self.rng, prompt, made, streamed=streamed)
         self._send("end", "llm", run_id, name=model.name, output=answered, tokensUsage=usage, metadata=extra)
         return answer or ""
@@ -244,7 +244,10 @@ class Recorder:
             "start", "llm", run_id, name=model.name, input=asked, parentRunId=self._parent(), params=params or {}
         )
         self.wait(seconds * 1_000, 0.1)
-        self._send("error", "llm", run_id, error=self._error(AppError(kind, text, "llm_client.py"), model.name))
+        refusal = AppError(kind, text, "llm_client.py")
+        self._send("error", "llm", run_id, error=self._error(refusal, model.name))
+        if self.rng.random() < 0.3:
+            raise refusal
         self.wait(900)
 
     def _error(self, trouble: AppError, name: str) -> Json:

@@ -82,7 +82,7 @@ def _understand(app: Recorder, turn: Turn) -> None:
     asked = [{"role": "system", "content": _PROMPTS["classify"]}, {"role": "user", "content": turn.question}]
     params = {"temperature": 0, "response_format": {"type": "json_object"}}
     with app.run("chain", "understand_request", turn.question) as chain:
-        app.llm(GPT_4O_MINI, asked, json.dumps(label, ensure_ascii=False), params=params, hidden=180)
+        app.llm(GPT_4O_MINI, asked, json.dumps(label, ensure_ascii=False), params=params, hidden=450)
         chain.output = label
 
 
@@ -123,7 +123,7 @@ def _assess(app: Recorder, turn: Turn) -> str:
     with app.run("chain", "assess_claim", {"claim": facts["claim"]}) as chain:
         rules = {"distance_km": facts["distance"], "delay_h": facts["hours"]}
         app.tool("compensation_rules", rules, {"tariff": facts["amount"]}, 12)
-        app.llm(GPT_4O, asked, verdict, params={"temperature": 0, "max_tokens": 300, "seed": 7}, hidden=1_420)
+        app.llm(GPT_4O, asked, verdict, params={"temperature": 0, "max_tokens": 300, "seed": 7}, hidden=3_550)
         chain.output = verdict
     return verdict
 
@@ -138,9 +138,9 @@ def _reply(app: Recorder, turn: Turn, verdict: str) -> None:
     passed = '{"grounded": true, "polite": true, "leaks_internal": false, "note": ""}'
     with app.run("chain", "write_reply", {"language": turn.language}) as chain:
         params = {"max_tokens": 600, "temperature": 0.3}
-        app.llm(SONNET, asked, turn.reply, params=params, hidden=1_350, template=12, tags=["reply"])
+        app.llm(SONNET, asked, turn.reply, params=params, hidden=3_380, template=12, tags=["reply"])
         with app.run("chain", "quality_gate", turn.reply) as gate:
-            app.llm(GPT_4O_MINI, review, passed, params={"temperature": 0}, hidden=120)
+            app.llm(GPT_4O_MINI, review, passed, params={"temperature": 0}, hidden=300)
             gate.output = {"pass": True}
         chain.output = turn.reply
 
@@ -181,14 +181,15 @@ def _rebooking(app: Recorder, turn: Turn) -> None:
     with app.run("agent", "rebooking-copilot", turn.question) as agent:
         for number, (name, given, found) in enumerate(steps[: app.rng.randrange(1, 5)]):
             arguments = json.dumps(given)
-            app.llm(GPT_41, messages, None, calls=[(name, arguments)], params=params, hidden=860)
+            call_id = f"call_{facts['pnr']}{number}"
+            app.llm(GPT_41, messages, None, calls=[(call_id, name, arguments)], params=params, hidden=2_150)
             app.tool(name, given, found, 380)
-            call = {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
             messages += [
                 {"role": "assistant", "content": None, "tool_calls": [call]},
-                {"role": "tool", "content": json.dumps(found), "tool_call_id": call["id"]},
+                {"role": "tool", "content": json.dumps(found), "tool_call_id": call_id},
             ]
-        agent.output = app.llm(GPT_41, messages, turn.reply, params=params, hidden=860)
+        agent.output = app.llm(GPT_41, messages, turn.reply, params=params, hidden=2_150)
 
 
 CLAIMS_DESK = Scene("claims-desk", AIRLINE, Style.PYTHON, ("claims",), "shop", _claims_desk, _claim_turns)

@@ -46,7 +46,7 @@ def _docs_assistant(app: Recorder, turn: Turn) -> None:
             ]
             model = SONNET if rng.random() < 0.6 else HAIKU
             params = {"max_tokens": 1_024, "temperature": 0}
-            app.llm(model, asked, turn.reply, params=params, hidden=rng.randrange(500, 3_400))
+            app.llm(model, asked, turn.reply, params=params, hidden=rng.randrange(1_200, 8_500))
             stuff.output = turn.reply
         chain.output = {"answer": turn.reply, "sources": len(found)}
 
@@ -91,7 +91,7 @@ def _reviewer(app: Recorder, turn: Turn) -> None:
                 {"role": "system", "content": "Review like a careful colleague: correctness first, then operations."},
                 {"role": "user", "content": f"{turn.question}\n\n{diff}"},
             ]
-            hidden = rng.randrange(2_000, 14_000)
+            hidden = rng.randrange(5_000, 34_000)
             chain.output = app.llm(GPT_5, asked, turn.reply, params={"max_completion_tokens": 4_000}, hidden=hidden)
         with app.run("tool", "post_review", {"pull_request": turn.facts["n"], "event": "COMMENT"}) as tool:
             app.wait(420)

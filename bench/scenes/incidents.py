@@ -1,6 +1,7 @@
 """Deep and wide traces: an incident responder that delegates up to twelve levels, and a weekly map-reduce report."""
 
 import json
+from contextlib import suppress
 from random import Random
 
 from bench.llms import GPT_4O, GPT_4O_MINI, GPT_5, HAIKU, O4_MINI, SONNET
@@ -32,12 +33,12 @@ def _responder(app: Recorder, turn: Turn) -> None:
         plan = json.dumps({"hypotheses": ["recent change", "dependency", "load"], "budget_queries": 20})
         asked = [{"role": "system", "content": _PROMPTS["lead"]}, {"role": "user", "content": turn.question}]
         with app.run("chain", "plan", {"alert": turn.facts["topic"]}) as chain:
-            chain.output = app.llm(O4_MINI, asked, plan, params={"max_completion_tokens": 2_000}, hidden=1_100)
+            chain.output = app.llm(O4_MINI, asked, plan, params={"max_completion_tokens": 2_000}, hidden=2_750)
         depths = app.rng.choices((1, 2, 3, 4, 5), (8, 6, 4, 2, 1), k=app.rng.randrange(1, 4))
         findings = [_delegate(app, turn, levels) for levels in depths]
         asked.append({"role": "user", "content": "Findings:\n" + "\n".join(findings)})
         with app.run("chain", "conclude", {"findings": len(findings)}) as chain:
-            chain.output = app.llm(GPT_5, asked, turn.reply, params={"max_completion_tokens": 3_000}, hidden=2_300)
+            chain.output = app.llm(GPT_5, asked, turn.reply, params={"max_completion_tokens": 3_000}, hidden=5_750)
         app.tool("post_to_channel", {"channel": "#incidents", "text": turn.reply[:120] + "…"}, {"ok": True}, 260)
         agent.output = turn.reply
 
@@ -54,7 +55,7 @@ def _delegate(app: Recorder, turn: Turn, levels: int) -> str:
             asked = [system, {"role": "user", "content": f"{turn.question}\n\n" + "\n".join(evidence)}]
             answer = {"finding": finding, "evidence": len(evidence), "confidence": round(rng.uniform(0.55, 0.97), 2)}
             model = SONNET if rng.random() < 0.5 else GPT_4O
-            app.llm(model, asked, json.dumps(answer), params={"max_tokens": 700}, hidden=rng.randrange(600, 2_600))
+            app.llm(model, asked, json.dumps(answer), params={"max_tokens": 700}, hidden=rng.randrange(1_500, 6_500))
             if levels > 1:
                 finding += " " + _delegate(app, turn, levels - 1)
             chain.output = answer
@@ -100,7 +101,8 @@ def _weekly_report(app: Recorder, turn: Turn) -> None:
                     "mood": 1,
                 }
                 asked = [{"role": "system", "content": _PROMPTS["report"]}, {"role": "user", "content": text}]
-                app.llm(HAIKU, asked, json.dumps(said, ensure_ascii=False), params={"max_tokens": 120})
+                with suppress(AppError):
+                    app.llm(HAIKU, asked, json.dumps(said, ensure_ascii=False), params={"max_tokens": 120})
             mapping.output = {"summaries": count}
         with app.run("chain", "reduce", {"summaries": count}) as reducing:
             themes = "1. Crew (31 %): “kept me posted every few hours”\n2. Delays (27 %): “nobody told us anything”"
@@ -109,7 +111,7 @@ def _weekly_report(app: Recorder, turn: Turn) -> None:
                     {"role": "system", "content": _PROMPTS["merge"]},
                     {"role": "user", "content": f"Part {part + 1}"},
                 ]
-                app.llm(GPT_4O_MINI, asked, themes, params={"temperature": 0.2}, hidden=2_800)
+                app.llm(GPT_4O_MINI, asked, themes, params={"temperature": 0.2}, hidden=7_000)
             reducing.output = themes
         root.output = themes
 

@@ -49,7 +49,12 @@ def _support(app: Recorder, turn: Turn) -> None:
         messages = [{"role": "system", "content": _PROMPTS["bot"]}, {"role": "user", "content": _asked(turn)}]
         arguments = json.dumps({"orderId": facts["order"]})
         app.llm(
-            GPT_4O_MINI, messages, None, calls=[("lookupOrder", arguments)], params={"tool_choice": "auto"}, hidden=720
+            GPT_4O_MINI,
+            messages,
+            None,
+            calls=[(f"call_{facts['tracking']}", "lookupOrder", arguments)],
+            params={"tool_choice": "auto"},
+            hidden=1_800,
         )
         order = _lookup(app, turn)
         if facts["topic"] in {"returns", "damaged"}:
@@ -61,7 +66,7 @@ def _support(app: Recorder, turn: Turn) -> None:
             _care_guide(app, turn)
         messages.append({"role": "user", "content": f"Order: {json.dumps(order, ensure_ascii=False)}"})
         streamed = app.rng.random() < 0.12
-        app.llm(GPT_4O_MINI, messages, turn.reply, params={"stream": True}, hidden=720, streamed=streamed)
+        app.llm(GPT_4O_MINI, messages, turn.reply, params={"stream": True}, hidden=1_800, streamed=streamed)
         agent.output = turn.reply
 
 
