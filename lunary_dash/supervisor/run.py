@@ -81,6 +81,8 @@ class Supervisor:
                 self._stamp.clear()
             child = Child("PostgreSQL", cluster.start, cluster.ready, cluster.log, signal.SIGINT)
             self._bring_up(child, RECOVERY_SECONDS)
+        if not cluster.data.is_relative_to(self.instance.data_dir):
+            terminal.step("", f"its data are in {cluster.data}, which the user nobody can reach")
         self._environment["DATABASE_URL"] = cluster.url
 
     def _start_broker(self) -> None:
@@ -108,7 +110,7 @@ class Supervisor:
     def _prepare(self) -> None:
         """Migrate, collect static files, make the first account; skipped when our own database has seen this source."""
         value = fingerprint(ROOT)
-        static = self.instance.data_dir / "static" / "staticfiles.json"
+        static = Path(env.text("STATIC_ROOT", str(self.instance.data_dir / "static"))) / "staticfiles.json"
         if not env.text("DATABASE_URL") and static.exists() and self._stamp.matches(value):
             return
         with terminal.working("Database and static files"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lunary_dash.supervisor.connection import read
 from lunary_dash.supervisor.instance import Instance
+from lunary_dash.version import version
 
 WIDTH = 28
 
@@ -55,7 +56,7 @@ def working(what: str) -> Iterator[None]:
 def welcome(instance: Instance, seconds: float) -> None:
     """Print the address, the login, and the lines that point an SDK here."""
     kept = read(instance.data_dir)
-    say(f"\nLunary Dash is up after {seconds:.1f} s:  {instance.url}\n")
+    say(f"\nLunary Dash {version()} is up after {seconds:.1f} s:  {instance.url}\n")
     if kept:
         file = short(instance.data_dir / "connection.json")
         say(f"  Log in as    {kept['email']}\n  Password     {kept['password']}")
