@@ -33,7 +33,7 @@ def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
     messages = messages_of(run)
     ids = ids_beneath(run, messages)
     Run.objects.filter(project_id=project_id, thread_id=run.thread_id, sibling_of__in=ids).update(sibling_of=None)
-    Message.objects.filter(project_id=project_id, id__in=messages).delete()
+    Message.with_marks.filter(project_id=project_id, id__in=messages).delete()
     return _remove(project_id, ids, messages, reason)
 
 

@@ -30,7 +30,7 @@ def messages_of(run: Run) -> list[UUID]:
     """Return the ids of the messages that a chat was folded from, or that a thread holds; other runs have none."""
     if run.type not in ("chat", "thread"):
         return []
-    messages = Message.objects.filter(project_id=run.project_id, thread_id=run.thread_id)
+    messages = Message.with_marks.filter(project_id=run.project_id, thread_id=run.thread_id)
     if run.type == "chat":
         messages = messages.filter(chat_id=run.id)
     return list(messages.values_list("id", flat=True))

@@ -183,6 +183,14 @@ class Side(models.TextChoices):
     MARK = "mark"
 
 
+class Said(models.Manager["Message"]):
+    """Messages that somebody said: what every page and answer reads."""
+
+    def get_queryset(self) -> models.QuerySet["Message"]:
+        """Return messages without marks."""
+        return super().get_queryset().exclude(side=Side.MARK)
+
+
 class Message(models.Model):
     """One message of a conversation. Exchanges (runs of type chat) are folded from a thread's messages (rule 10)."""
 
@@ -201,6 +209,9 @@ class Message(models.Model):
     thread_tags = ArrayField(models.TextField(), null=True)
     metadata = models.TextField(null=True, help_text="JSON text as sent")
     thread_metadata = models.TextField(null=True, help_text="JSON text as sent")
+
+    objects = Said()
+    with_marks = models.Manager["Message"]()
 
     class Meta:
         indexes = [

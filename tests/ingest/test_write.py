@@ -47,7 +47,10 @@ def picture(project: Project) -> dict[str, list[dict[str, Any]]]:
     return {
         model.__name__: [
             {key: value for key, value in row.items() if key not in {"project_id", "received_at"}}
-            for row in model._default_manager.filter(project_id=project.pk).order_by("pk").values()
+            for row in getattr(model, "with_marks", model._default_manager)
+            .filter(project_id=project.pk)
+            .order_by("pk")
+            .values()
         ]
         for model in TABLES
     }
