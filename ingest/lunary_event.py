@@ -17,6 +17,7 @@ from ingest import jsonclean
 NULL: Final = msgspec.Raw(b"null")
 NAME_LIMIT: Final = 255  # characters; names are part of index keys, which PostgreSQL limits to 2 700 bytes
 WORD_LIMIT: Final = 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = 7_258_118_400_000_000  # epoch µs of the year 2200; a clock beyond it is no clock
 
 
@@ -108,7 +109,8 @@ def micros(value: datetime | int | float | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, datetime):
-        at = round((value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+        since = (value if value.tzinfo is not None else value.replace(tzinfo=UTC)) - _EPOCH
+        at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     else:
         at = _scaled(value)
     return at if 0 < at < _LATEST else None

@@ -17,8 +17,8 @@ from ingest.events import (
     UserSeen,
 )
 from ingest.lunary_event import WORD_LIMIT, Event, Unusable, as_text, short, tags_in, words
+from ingest.lunary_payload import first_object, json_text, metadata_of, name_of, params_of, template_id_of, usage_of
 from runs.ids import run_id as canonical
-from runs.usage import Tokens, normalise_usage
 
 OUT_ROLES: Final = frozenset({"assistant", "tool", "ai", "bot", "aimessagechunk", "function", "model"})
 LOG_LEVELS: Final = frozenset({"trace", "debug", "log", "info", "warn", "warning", "error", "fatal", "critical"})
@@ -26,8 +26,6 @@ THREAD_TYPES: Final = frozenset({"thread", "convo"})  # convo, message: what llm
 CHAT_TYPES: Final = frozenset({"chat", "message"})
 HASHING_RUNTIMES: Final = frozenset({"lunary-py", "langchain-py"})  # ids arrive hashed, so no person holds them
 FEEDBACK_KEY_LIMIT: Final = 200
-_FALSY: Final = frozenset({"null", "false", "0", '""'})
-_TEMPLATE_KEYS: Final = ("templateVersionId", "template_version_id", "templateId", "template_id")
 
 
 class Group(msgspec.Struct, kw_only=True):
@@ -82,7 +80,7 @@ def _end(event: Event, at: int, group: Group) -> None:
     elif event.type in CHAT_TYPES:
         _legacy_message(event, at, group, side="out")
     else:
-        failed = _json(event.error) not in (None, "{}", "false", '""')
+        failed = json_text(event.error) not in (None, "{}", "false", '""')
         _run(event, at, group, Kind.ERROR if failed else Kind.END)
 
 
@@ -105,9 +103,9 @@ def _run(event: Event, at: int, group: Group, kind: Kind) -> None:
             (group.placed_tools if parent_id else group.homeless_tools).add(run_id)
     elif type_ == "tool" or type_ is None:
         group.later[run_id] = event.run_id or ""
-    metadata, facts = _metadata(event.metadata)
-    usage_text = _json(event.tokens_usage)
-    name = _name(event.name)
+    metadata, facts = metadata_of(event.metadata)
+    usage_text = json_text(event.tokens_usage)
+    name = name_of(event.name)
     user_id = _user(event, at, group)
     group.batch.runs.append(
         RunEvent(
@@ -120,13 +118,13 @@ def _run(event: Event, at: int, group: Group, kind: Kind) -> None:
             user_id=user_id,
             tags=words(event.tags) or (tags_in(facts["tags"]) if facts and "tags" in facts else None),
             metadata=metadata,
-            input=_json(event.input),
-            output=_json(event.output),
-            error=_json(event.error),
-            params=_params(event),
-            usage=None if usage_text is None else _usage(usage_text, event, facts),
+            input=json_text(event.input),
+            output=json_text(event.output),
+            error=json_text(event.error),
+            params=params_of(event),
+            usage=None if usage_text is None else usage_of(usage_text, event, facts),
             usage_text=usage_text,
-            template_id=_template_id(event, facts),
+            template_id=template_id_of(event, facts),
             runtime=event.runtime,
         )
     )
@@ -140,7 +138,7 @@ def _message(event: Event, at: int, group: Group) -> None:
     thread_id = _parent_id(event, message_id)
     if thread_id is None:
         raise Unusable("message-without-thread", "a chat message names its thread in parentRunId; this one names none")
-    body = _json(event.message)
+    body = json_text(event.message)
     if body is None:
         raise Unusable("no-message", "a chat event carries its message in `message`; this one carries none")
     said = _Said()
@@ -164,8 +162,8 @@ def _message(event: Event, at: int, group: Group) -> None:
             user_id=_user(event, at, group),
             tags=words(event.tags) or tags_in(said.tags),
             thread_tags=words(event.thread_tags),
-            metadata=_first_object(event.metadata, event.extra, said.metadata, said.extra),
-            thread_metadata=_metadata(event.thread_metadata)[0],
+            metadata=first_object(event.metadata, event.extra, said.metadata, said.extra),
+            thread_metadata=metadata_of(event.thread_metadata)[0],
         )
     )
     if event.feedback:
@@ -176,7 +174,7 @@ def _legacy_message(event: Event, at: int, group: Group, side: str) -> None:
     """Add one half of an exchange as trackUserMessage and trackBotMessage tell it: both under the question's id."""
     message_id = _own_id(event)
     role = "user" if side == "in" else "assistant"
-    content = _json(event.input if side == "in" else event.output) or "null"
+    content = json_text(event.input if side == "in" else event.output) or "null"
     _hold(event, group, event.run_id, event.parent_run_id)
     group.batch.messages.append(
         MessageEvent(
@@ -189,8 +187,8 @@ def _legacy_message(event: Event, at: int, group: Group, side: str) -> None:
             user_id=_user(event, at, group),
             tags=words(event.tags),
             thread_tags=words(event.thread_tags),
-            metadata=_first_object(event.metadata, event.extra),
-            thread_metadata=_metadata(event.thread_metadata)[0],
+            metadata=first_object(event.metadata, event.extra),
+            thread_metadata=metadata_of(event.thread_metadata)[0],
         )
     )
     if event.feedback:
@@ -207,7 +205,7 @@ def _thread(event: Event, at: int, group: Group) -> None:
             at=at,
             user_id=_user(event, at, group),
             tags=words(event.thread_tags) or words(event.tags),
-            metadata=_first_object(event.thread_metadata, event.metadata, event.extra),
+            metadata=first_object(event.thread_metadata, event.metadata, event.extra),
         )
     )
     if event.feedback:
@@ -226,18 +224,18 @@ def _custom_event(event: Event, at: int, group: Group) -> None:
             at=at,
             type="custom-event",
             parent_id=thread_id,
-            name=_name(event.name),
+            name=name_of(event.name),
             user_id=user_id,
             tags=words(event.tags),
-            metadata=_first_object(event.metadata, event.extra),
-            input=_json(event.input),
-            output=_json(event.output),
+            metadata=first_object(event.metadata, event.extra),
+            input=json_text(event.input),
+            output=json_text(event.output),
             runtime=event.runtime,
         )
     )
     if thread_id is not None:
         _hold(event, group, event.parent_run_id)
-        tags, metadata = words(event.thread_tags), _metadata(event.thread_metadata)[0]
+        tags, metadata = words(event.thread_tags), metadata_of(event.thread_metadata)[0]
         group.batch.threads.append(
             ThreadEvent(thread_id=thread_id, at=at, user_id=user_id, tags=tags, metadata=metadata)
         )
@@ -246,7 +244,7 @@ def _custom_event(event: Event, at: int, group: Group) -> None:
 def _feedback(event: Event, at: int, group: Group) -> None:
     """Add feedback on a run or message; `extra` is its name in old SDKs."""
     run_id = _own_id(event)
-    _, old = _metadata(event.extra)
+    _, old = metadata_of(event.extra)
     values = {**(old or {}), **(event.feedback or {})}
     if not values and event.feedback is None:
         raise Unusable("no-feedback", 'feedback is an object such as {"thumb": "up"}; this event carries none')
@@ -261,18 +259,18 @@ def _log(event: Event, at: int, group: Group) -> None:
     run_id = subject(event) if event.type == "log" else canonical(event.parent_run_id) or canonical(event.run_id)
     if run_id is None:
         raise Unusable("log-without-run", "a log line is kept with its run; this one names none in parentRunId")
-    message = _json(event.message) or '""'
+    message = json_text(event.message) or '""'
     if message[0] == '"':
         message = jsonclean.loads(message)
     group.later[run_id] = event.parent_run_id or event.run_id or ""
-    extra = _json(event.extra)
+    extra = json_text(event.extra)
     group.batch.logs.append(
         LogEvent(
             run_id=run_id,
             at=at,
             level=short(event.level or event.event or "info", WORD_LIMIT),
             message=message,
-            extra=_json(event.metadata) if extra is None else extra,
+            extra=json_text(event.metadata) if extra is None else extra,
         )
     )
 
@@ -347,64 +345,3 @@ def _user(event: Event, at: int, group: Group) -> str | None:
 def _add_feedback(values: dict[str, Any], run_id: str, at: int, group: Group) -> None:
     values = {short(key, FEEDBACK_KEY_LIMIT): value for key, value in values.items()}
     group.batch.feedback.append(FeedbackEvent(run_id=run_id, at=at, values=values))
-
-
-def _json(raw: msgspec.Raw) -> str | None:
-    """Return a payload's JSON text as sent; None for null."""
-    text = str(raw, "utf-8")
-    return None if text == "null" else text
-
-
-def _name(name: str | None) -> str | None:
-    if not name:
-        return None
-    if name.startswith("models/"):
-        name = name[7:]
-    return (name if len(name) <= 255 else short(name)) or None
-
-
-def _params(event: Event) -> str | None:
-    """Return the parameters; old SDKs call them `extra`."""
-    text = str(event.params, "utf-8")
-    return _json(event.extra) if text in _FALSY else text
-
-
-def _metadata(raw: msgspec.Raw) -> tuple[str | None, dict[str, Any] | None]:
-    """Return metadata as JSON text of a non-empty object, and decoded; what is no object goes below `value`."""
-    text = str(raw, "utf-8")
-    if text in ("null", "{}"):
-        return None, None
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        text = jsonclean.clean(text.encode()).decode()
-        value = msgspec.json.decode(text)
-    if not isinstance(value, dict):
-        return f'{{"value":{text}}}', {"value": value}
-    return (text, value) if value else (None, None)
-
-
-def _first_object(*candidates: msgspec.Raw) -> str | None:
-    """Return the first of the texts that says anything, as metadata."""
-    for raw in candidates:
-        text, _ = _metadata(raw)
-        if text is not None:
-            return text
-    return None
-
-
-def _template_id(event: Event, facts: dict[str, Any] | None) -> str | None:
-    """Return the prompt template's version id as text; the metadata is asked where the envelope has none."""
-    sent = event.template_version_id
-    if sent is None:
-        sent = event.template_id
-    if sent is None and facts:
-        sent = next((facts[key] for key in _TEMPLATE_KEYS if key in facts), None)
-    return None if sent is None else short(as_text(sent) or "", WORD_LIMIT) or None
-
-
-def _usage(text: str, event: Event, facts: dict[str, Any] | None) -> Tokens | None:
-    raw = jsonclean.loads(text)
-    if not isinstance(raw, dict):
-        return None
-    return normalise_usage(raw, runtime=event.runtime, model=event.name, metadata=facts)
