@@ -11,15 +11,17 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
+from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Sum
 from django.utils import timezone
 
+from bench import workload
 from bench.clients import Tally, send_all
-from bench.workload import DEMO_RUNS, demo
 from lunary_dash.supervisor import connection
 from lunary_dash.supervisor.instance import Instance
+from projects import keys
 from projects.founding import found_project
 from projects.models import Account, Project, Workspace
 from runs.deletion import delete_project
@@ -27,8 +29,24 @@ from runs.models import LedgerEntry
 
 NAME = "Demo · Aster Labs"
 BATCH = 200
+DEMO_RUNS = workload.DEMO_RUNS
 QUIET = timedelta(seconds=20)
 """A load from which nothing has come for so long has stopped."""
+
+
+CONTENTS = {
+    "name": NAME,
+    "apps": {
+        "Claims desk": "An airline answers passengers in five languages: classify, look up, assess, reply, check.",
+        "Rebooking copilot": "Staff of the same airline; a loop of model and tool calls.",
+        "Support bot": "A shop's conversations in six languages, streamed, with photos, retries and thumbs.",
+        "Docs assistant": "Retrieval, re-ranking by a self-hosted model without a price, answers with code.",
+        "Code reviewer, incident responder": "Agents that delegate to agents, up to twelve levels deep.",
+        "Nightly and weekly jobs": "A catalog writer and a map-reduce report, in nobody's name.",
+    },
+    "people": "120 end users in 9 teams of 3 organizations",
+}
+"""What the page says about it."""
 
 
 class State(Enum):
@@ -59,13 +77,18 @@ class Progress:
 def demo_project(workspace: Workspace, by: Account | None = None) -> Project:
     """Return the workspace's demo project, made now if there is none."""
     Workspace.objects.select_for_update().get(pk=workspace.pk)
-    known = Project.objects.filter(workspace=workspace, is_demo=True).order_by("pk").first()
+    known = known_project(workspace)
     if known is not None:
         return known
     project = found_project(workspace, NAME, by=by).project
     project.is_demo = True
     project.save(update_fields=["is_demo"])
     return project
+
+
+def known_project(workspace: Workspace) -> Project | None:
+    """Return the workspace's demo project, if there is one."""
+    return Project.objects.filter(workspace=workspace, is_demo=True).order_by("pk").first()
 
 
 def address() -> str:
@@ -85,7 +108,15 @@ def load(
 
 def send(url: str, key: str, now: datetime, runs: int, report: Callable[[Tally], None]) -> Tally:
     """Send the month before `now` to any server with any key."""
-    return send_all(url, key, _batches(demo(now, runs=runs)), report=report)
+    return send_all(url, key, _batches(workload.demo(now, runs=runs)), report=report)
+
+
+@shared_task
+def load_demo(project_id: int) -> None:
+    """Load in the background; ends quietly when the project is removed meanwhile."""
+    project = Project.objects.filter(pk=project_id, is_demo=True).first()
+    if project is not None:
+        load(project, address())
 
 
 def progress(project: Project, asked_at: datetime | None = None) -> Progress:
@@ -106,6 +137,8 @@ def remove(project: Project) -> int:
     """Delete the demo and return how many runs went; ValueError for any other project."""
     if not project.is_demo:
         raise ValueError(f"{project.name} is not a demo")
+    for key in project.keys.filter(revoked_at=None):
+        keys.revoke(key)
     return delete_project(project, "demo")
 
 
