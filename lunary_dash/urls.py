@@ -1,8 +1,11 @@
 """Every address of the site. Pages of a project live below /p/<project>/, the data API below /v1/."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from ingest import onboarding
+
+DATA = r"^(?:.*?/)?v1/"
+"""SDKs append /v1/… to their base address, which may bring a path or end in a slash of its own."""
 
 urlpatterns = [
     path("", include("ingest.urls")),
@@ -12,10 +15,10 @@ urlpatterns = [
     path("p/<uuid:project_id>/", include("runs.urls")),
     path("p/<uuid:project_id>/", include("traces.urls")),
     path("p/<uuid:project_id>/", include("users.urls")),
-    path("v1/", include("runs.api_urls")),
-    path("v1/", include("traces.api_urls")),
-    path("v1/", include("users.api_urls")),
-    path("v1/", include("ingest.api_urls")),
+    re_path(DATA, include("runs.api_urls")),
+    re_path(DATA, include("traces.api_urls")),
+    re_path(DATA, include("users.api_urls")),
+    re_path(DATA, include("ingest.api_urls")),
 ]
 
 handler400 = "lunary_dash.errors.bad_request"

@@ -89,7 +89,8 @@ def body(request: HttpRequest, shape: Any) -> Any:
 
 def query(request: HttpRequest) -> str:
     """Return the query string as sent, not yet decoded: in the filters' grammar dots count before decoding."""
-    return request.META.get("QUERY_STRING", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    sent: str = request.META.get("QUERY_STRING", "")
+    return sent.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def place(request: HttpRequest, project: Project) -> serial.Place:

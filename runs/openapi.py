@@ -17,6 +17,26 @@ from msgspec import Meta
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+class IngestEvents(msgspec.Struct):
+    """A batch of events, as Lunary's SDKs send them; a bare list or a single event is accepted too."""
+
+    events: list[dict[str, Any]]
+
+
+class IngestResult(msgspec.Struct, omit_defaults=True):
+    """What became of one event: stored, or kept on Ingest health for the reason told."""
+
+    id: str | None
+    success: bool
+    error: str | None = None
+
+
+class IngestResults(msgspec.Struct):
+    """One result per event, in the order sent."""
+
+    results: list[IngestResult]
+
+
 class Fault(msgspec.Struct):
     """Every error: `error` is the status in words, `message` says what happened and what would do."""
 
@@ -79,6 +99,18 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 }
 
 
+INGEST = Operation(
+    summary="Send events",
+    answers=IngestResults,
+    about="Store events for the project of the key (or of an event's own appId); 200 is answered after commit.",
+    body=IngestEvents,
+    keys="any",
+    refusals=(400, 413, 415, 503),
+    operation_id="ingest",
+)
+"""The write side's own view is no part of the data API's machinery, so it is described here."""
+
+
 def document(server: str) -> dict[str, Any]:
     """Return the OpenAPI document for the API at `server` (an absolute address without a final slash)."""
     described = [(path, method, found) for path, found in sorted(routes().items()) for method in sorted(found)]
@@ -93,7 +125,7 @@ def document(server: str) -> dict[str, Any]:
         "servers": [{"url": server}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": _with_numbers(components),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -108,17 +140,34 @@ def routes() -> dict[str, dict[str, Operation]]:
     found: dict[str, dict[str, Operation]] = {}
     for path, view in _views(get_resolver().url_patterns, "/"):
         if path.startswith("/v1/"):
-            found.setdefault(path, {}).update(getattr(view, "operations", {}))
+            offers = {"POST": INGEST} if path == "/v1/runs/ingest" else getattr(view, "operations", {})
+            found.setdefault(path, {}).update(offers)
     return found
+
+
+def _with_numbers(schema: Any) -> Any:
+    """Return a schema in which decimals are numbers, as `serial.encode` writes them; msgspec describes them as text."""
+    if isinstance(schema, list):
+        return [_with_numbers(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {key: _with_numbers(each) for key, each in schema.items()}
+    return told | {"type": "number", "format": "double"} if told.get("format") == "decimal" else told
 
 
 def _views(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     for pattern in patterns:
-        path = prefix + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern.pattern))
+        path = prefix + _readable(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from _views(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
             yield path, pattern.callback
+
+
+def _readable(pattern: str) -> str:
+    """Return a URL pattern as OpenAPI writes it, without the leave that some give to prefixes and final slashes."""
+    plain = pattern.removeprefix("^(?:.*?/)?").removeprefix("^(?:.*/)?").removesuffix("/?$")
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", plain)
 
 
 def _operation(path: str, described: Operation) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from runs.models import EndUser, Run, RunBody, RunFlag, RunLog, Score
 
 NULL = Raw(b"null")
 NO_ID = "00000000-0000-0000-0000-000000000000"
-Money = Annotated[Decimal, Meta(description="US dollars", extra_json_schema={"type": "number", "format": "double"})]
+Money = Annotated[Decimal, Meta(description="US dollars")]
 Json = Annotated[Raw, Meta(description="as the client sent it")]
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

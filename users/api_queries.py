@@ -96,7 +96,7 @@ def _matching(project_id: int, wanted: Wanted) -> QuerySet[EndUser]:
         about |= Q(props_text__icontains=json.dumps(wanted.search, ensure_ascii=False)[1:-1])
         users = users.alias(props_text=Cast("props", TextField())).filter(about)
     if wanted.runs.leaves:
-        runs = api_conditions.matching(project_id, wanted.runs).filter(user_id=OuterRef("id"))
+        runs = api_conditions.matching(project_id, wanted.runs).filter(user_id=OuterRef("id"), repeat_of=None)
         users = users.filter(Exists(runs))
     return users
 

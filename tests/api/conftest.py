@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -27,14 +27,24 @@ class Script:
         """Send a request; `body` becomes JSON."""
         if self.key is not None:
             headers = {"authorization": f"Bearer {self.key}"} | headers
-        data = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
-        response = self.client.generic(method, path, headers=headers, **data)
+        data = "" if body is None else json.dumps(body)
+        response = cast(HttpResponse, self.client.generic(method, path, data, "application/json", headers=headers))
         assert_documented(method, path, response)
         return response
 
     def get(self, path: str, **headers: str) -> HttpResponse:
         """Send a GET request."""
         return self.send("GET", path, **headers)
+
+    def walk(self, path: str) -> list[Any]:
+        """Return all rows of a list, page by page along its cursors; `path` ends in its query."""
+        rows: list[Any] = []
+        page = self.json(path)
+        while True:
+            rows += page["data"]
+            if page["nextCursor"] is None:
+                return rows
+            page = self.json(f"{path}&cursor={page['nextCursor']}")
 
     def json(self, path: str) -> Any:
         """Return the JSON of a GET that succeeds."""
@@ -55,7 +65,8 @@ def assert_documented(method: str, path: str, response: HttpResponse) -> None:
     if response.status_code >= 400:
         msgspec.json.decode(response.content, type=Fault)
         return
-    described = resolve(path.partition("?")[0]).func.operations[method].answers
+    view: Any = resolve(path.partition("?")[0]).func
+    described = view.operations[method].answers
     decoded = msgspec.json.decode(response.content, type=described)
     encoded = msgspec.json.Encoder(decimal_format="number").encode(decoded)
     assert same(json.loads(encoded), json.loads(response.content)), "a field is in the answer but not in its type"

@@ -65,9 +65,9 @@ CASES: dict[str, Said] = {
     "user=ana&user=ben": lambda run: run.user_id in ("ana", "ben"),
     "team=t1&organization=o2": lambda run: run.team_id == "t1" and run.organization_id == "o2",
     "templates=7": lambda run: run.template_id == "7",
-    "metadata=plan.pro": lambda run: run.metadata["plan"] == "pro",
-    "metadata.plan=3": lambda run: run.metadata["plan"] == 3,
-    "metadata=plan.true": lambda run: run.metadata["plan"] is True,
+    "metadata=plan.pro": lambda run: (run.metadata or {})["plan"] == "pro",
+    "metadata.plan=3": lambda run: (run.metadata or {})["plan"] == 3,
+    "metadata=plan.true": lambda run: (run.metadata or {})["plan"] is True,
     "duration=gt.1": lambda run: (run.duration_ms or 0) > 1000,
     "duration=lte.1.5": lambda run: run.duration_ms is not None and run.duration_ms <= 1500,
     "duration=neq.0.5": lambda run: run.duration_ms not in (None, 500),
@@ -130,12 +130,7 @@ SORTS = ("", *(f"sortField={field}&sortDirection={way}" for field in FIELDS for 
 def test_cursors_walk_the_list_that_pages_have(script: Script, many: list[Run], sort: str) -> None:
     whole = script.ids(f"/v1/runs?type=all&limit=1000&{sort}")
     assert len(whole) == len(many)
-    walked: list[str] = []
-    cursor = ""
-    while cursor is not None:
-        page = script.json(f"/v1/runs?type=all&limit=5&{sort}&cursor={cursor}")
-        walked += [each["id"] for each in page["data"]]
-        cursor = page["nextCursor"]
+    walked = [each["id"] for each in script.walk(f"/v1/runs?type=all&limit=5&{sort}")]
     by_number = [each for page in range(6) for each in script.ids(f"/v1/runs?type=all&limit=5&{sort}&page={page}")]
     assert walked == by_number == whole
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_feedback_merges_and_null_removes(project: Project, script: Script) -> N
     assert body_of(script.send("PATCH", path)) == {"comment": "clear", "rating": 3}
     assert script.json(path) == {"comment": "clear", "rating": 3}
     assert (
-        body_of(script.client.generic("PATCH", path, "null", "application/json", headers={"x-api-key": script.key}))
+        body_of(
+            script.client.generic("PATCH", path, "null", "application/json", headers={"x-api-key": script.key or ""})
+        )
         is None
     )
 
@@ -134,7 +137,7 @@ def enter(project: Project) -> None:
     """Book all runs of the project as ingest would have."""
     for run in Run.objects.filter(project_id=project.pk).exclude(type="span"):
         LedgerEntry.objects.create(
-            project_id=project.pk, id=make.uuid4(), received_at=run.received_at, type=run.type, runs=1
+            project_id=project.pk, id=uuid4(), received_at=run.received_at, type=run.type, runs=1
         )
 
 
@@ -148,7 +151,7 @@ def test_deleting_takes_everything_beneath_and_nothing_else(project: Project, sc
     make.log(llm)
     make.feedback(project, llm.id)
     Score.objects.create(project_id=project.pk, run_id=llm.id, label="a", value=1, at=llm.started_at)
-    Alias.objects.create(project_id=project.pk, alias=make.uuid4(), canonical=llm.id)
+    Alias.objects.create(project_id=project.pk, alias=uuid4(), canonical=llm.id)
     enter(project)
     assert body_of(script.send("DELETE", f"/v1/runs/{agent.id}")) == {"deleted": 4}
     assert count_all(project) == {
