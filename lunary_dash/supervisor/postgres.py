@@ -196,8 +196,9 @@ class Cluster:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(resident, signal.SIGKILL)
             time.sleep(0.01)
-        if PROC.exists():  # only here is it certain that nobody is left; its pid may be somebody else's by now
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        if PROC.exists():  # only here is it certain that nobody is left, and the pids in these may be others' by now
+            for stale in (self.data / "postmaster.pid", *self.sockets.glob(".s.PGSQL.*")):
+                stale.unlink(missing_ok=True)
 
 
 def _residents(data: Path) -> list[int]:
