@@ -161,7 +161,7 @@ LIKELY = st.fixed_dictionaries(
     {
         "event": st.sampled_from(["start", "end", "error", "chat", "feedback", "update", "custom-event", "info"]),
         "type": st.sampled_from(["llm", "tool", "chat", "thread", "log", None]),
-        "runId": st.sampled_from([RUN, "custom", None]),
+        "runId": st.sampled_from([RUN, "custom-id", None]),
         "parentRunId": st.sampled_from([RUN, "parent", "None", None]),
     }
 )

@@ -254,7 +254,7 @@ def test_a_standalone_tool_is_refused_and_held_with_what_follows(sender: Sender)
     ]
     later = sender.send(
         {"type": "tool", "event": "end", "runId": "my-tool", "output": "again"},
-        {"type": None, "event": "feedback", "runId": "my-tool", "feedback": {"thumb": "up"}},  # type: ignore[dict-item]
+        {"type": None, "event": "feedback", "runId": "my-tool", "feedback": {"thumb": "up"}},
         {"type": "llm", "event": "end", "runId": RUN, "output": "Hello"},
     )
     assert [result["success"] for result in later] == [False, False, True]
@@ -288,7 +288,7 @@ def test_a_batch_may_hold_all_kinds_of_events(sender: Sender) -> None:
         {"type": "log", "event": "warn", "parentRunId": RUN, "message": "1 file skipped"},
         {"type": "thread", "event": "chat", "runId": message, "parentRunId": thread, "message": {"role": "user"}},
         {"type": "thread", "event": "custom-event", "runId": "e", "parentRunId": thread, "name": "clicked"},
-        {"type": None, "event": "feedback", "runId": message, "feedback": {"thumb": "up"}},  # type: ignore[dict-item]
+        {"type": None, "event": "feedback", "runId": message, "feedback": {"thumb": "up"}},
         {"type": "llm", "event": "error", "runId": RUN, "error": {"message": "no"}},
     )
     assert all(result["success"] for result in results)
