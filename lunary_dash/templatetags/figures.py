@@ -36,9 +36,8 @@ def compact(value: object) -> str:
     number = _number(value)
     if number is None:
         return NONE
-    for limit, unit in ((10**9, "bn"), (10**6, "M"), (10**4, "k")):
+    for limit, divisor, unit in ((999_950_000, 10**9, "bn"), (999_950, 10**6, "M"), (10**4, 1000, "k")):
         if abs(number) >= limit:
-            divisor = 1000 if unit == "k" else limit
             return f"{_trimmed(number / divisor)}{NBSP}{unit}"
     return _grouped(f"{number:.0f}")
 
@@ -72,7 +71,7 @@ def money(dollars: object) -> str:
     sign, size = ("-" if number < 0 else ""), abs(number)
     if size == 0:
         return "$0"
-    if size < Decimal("0.00005"):
+    if size <= Decimal("0.00005"):
         return f"{sign}<$0.0001"
     return f"{sign}${_grouped(f'{size:.4f}' if size < 1 else f'{size:.2f}')}"
 
@@ -83,8 +82,9 @@ def money_exact(dollars: object) -> str:
     number = _number(dollars)
     if number is None:
         return "unknown"
-    whole, _, decimals = f"{number:.10f}".partition(".")
-    return f"${_grouped(whole)}.{decimals.rstrip('0').ljust(6, '0')}"
+    sign = "-" if number < 0 else ""
+    whole, _, decimals = f"{abs(number):.10f}".partition(".")
+    return f"{sign}${_grouped(whole)}.{decimals.rstrip('0').ljust(6, '0')}"
 
 
 @register.filter
