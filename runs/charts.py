@@ -61,6 +61,14 @@ class Chart:
         return any(point.value for series in self.series for point in series.points)
 
     @property
+    def highest(self) -> float:
+        """Return the height of the highest bar, or of the highest point of a line."""
+        columns = [
+            [float(series.points[index].value or 0) for series in self.series] for index in range(len(self.times))
+        ]
+        return max((sum(column) if self.kind == "bars" else max(column) for column in columns if column), default=0.0)
+
+    @property
     def data_id(self) -> str:
         """Return the id of the JSON block that holds the figure."""
         return f"chart-{self.key}-data"
@@ -74,7 +82,7 @@ class Chart:
 
     @property
     def table(self) -> list["TableRow"]:
-        """Return the same numbers as rows, newest first."""
+        """Return the same numbers as rows, newest first; charts.js finds a point's address in its cell here."""
         rows = [
             TableRow(
                 self.said(at),
@@ -123,14 +131,15 @@ class TableRow:
 
 
 def polyline(values: Sequence[Value], width: int, height: int) -> str:
-    """Return a sparkline's points for SVG, `x,y x,y`: from 0 up to the largest value; nothing for fewer than two."""
+    """Return a sparkline's points for SVG, `x,y x,y`, from the lowest to the highest; nothing for fewer than two."""
     known = [(index, float(value)) for index, value in enumerate(values) if value is not None]
     if len(known) < 2:
         return ""
-    top = max(value for _, value in known) or 1.0
-    room = height - 2  # for half the line's width above and below
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    room = height - 4  # above and below, for the line's width and a calm look
     step = width / (len(values) - 1)
-    return " ".join(f"{index * step:.1f},{1 + room * (1 - value / top):.1f}" for index, value in known)
+    heights = ((index, (value - low) / (high - low) if high > low else 0.5) for index, value in known)
+    return " ".join(f"{index * step:.1f},{2 + room * (1 - share):.1f}" for index, share in heights)
 
 
 def _exact(value: Value) -> str:
@@ -164,7 +173,6 @@ def _trace(chart: Chart, series: Series, times: list[str]) -> dict[str, Any]:
         "name": escape(series.name),  # plotly.js reads names as its own kind of HTML, and clients name models
         "x": times,
         "y": [_plotted(chart, point.value) for point in series.points],
-        "customdata": [point.link for point in series.points],
         "text": [chart.format(point.value) for point in series.points],
         "textposition": "none" if chart.kind == "bars" else "top center",
         "hovertemplate": f"%{{x|{when}}}<br>%{{fullData.name}}: %{{text}}<extra></extra>",
@@ -212,6 +220,15 @@ def _layout(chart: Chart) -> dict[str, Any]:
             "rangemode": "tozero",
             "gridcolor": "var(--line)",
             "nticks": 5,
-            **{"usd": {"tickprefix": "$"}, "ms": {"ticksuffix": " s"}, "count": {"tickformat": "~s"}}[chart.unit],
+            **_ticks(chart),
         },
     }
+
+
+def _ticks(chart: Chart) -> dict[str, str]:
+    """Return how the vertical axis writes its numbers."""
+    if chart.unit == "ms":
+        return {"ticksuffix": " s"}
+    if chart.unit == "count":
+        return {"tickformat": "~s"}
+    return {"tickprefix": "$", "tickformat": ",.2f" if chart.highest >= 0.2 else ",.3~f"}

@@ -1,15 +1,16 @@
 """The overview's four charts and its table of models, made from what overview_queries read."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from lunary_dash.templatetags.components import type_word
 from lunary_dash.templatetags.figures import count, duration, money
-from runs.charts import Chart, Point, Series
+from runs.charts import Chart, Point, Series, Value
 from runs.overview_queries import Cell, Latency, Sums
 from runs.periods import Period, Step
 
@@ -27,7 +28,7 @@ TYPE_COLOURS = {
     "thread": "type-thread",
 }
 Key = tuple[str, str]  # run type, and model where it has one
-RunsLink = Callable[..., str]
+NOTHING = Sums()
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,14 @@ class ModelRow:
         return self.sums.errors / self.sums.runs if self.sums.runs else None
 
 
-def step_link(link: RunsLink, period: Period, step: Step, **filters: Any) -> str:
-    """Return the address of the runs of one bar."""
-    until = {} if step.until is None else {"to": step.until.isoformat()}
-    return link(**{"from": step.since.isoformat()}, **until, **filters)
-
-
 class Charts:
-    """Makes the charts of one project and period; `link(**query)` is the address of a run list."""
+    """Makes the charts of one project and period; `runs` is the run list's address, `only` what narrows it."""
 
-    def __init__(self, period: Period, cells: Iterable[Cell], link: RunsLink) -> None:
+    def __init__(self, period: Period, cells: Iterable[Cell], runs: str, only: dict[str, str] | None = None) -> None:
         self.period = period
         self.steps = list(period.steps())
-        self.link = link
+        self._list, self._only = runs, only or {}
+        self._spans = [urlencode(_span(step)) for step in self.steps]
         self.by_key: dict[Key, dict[datetime, Sums]] = defaultdict(dict)
         self.by_type: dict[str, dict[datetime, Sums]] = defaultdict(lambda: defaultdict(Sums))
         for cell in cells:
@@ -112,7 +108,7 @@ class Charts:
             Series(
                 type_word(type_),
                 TYPE_COLOURS.get(type_, "ink-3"),
-                [self._point(step, self.by_type[type_].get(step.at, Sums()).runs, type=type_) for step in self.steps],
+                self._points([self._bar(type_, step).runs for step in self.steps], type=type_),
             )
             for type_ in types
         ]
@@ -137,7 +133,7 @@ class Charts:
             for at, sums in by_time.items():
                 bars[at].add(sums)
         every = [
-            Series(name, colour, [self._point(step, read(bars[step.at]), type="all") for step in self.steps])
+            Series(name, colour, self._points([read(bars[step.at]) for step in self.steps], type="all"))
             for name, colour, read in classes
         ]
         series = [one for one in every if one.total]
@@ -155,13 +151,10 @@ class Charts:
         """Return the median and the 95th percentile of LLM calls."""
         bars = {one.at: one for one in latencies}
         medians, slow = (
-            [
-                self._point(step, getattr(bars.get(step.at), name, None), type="llm", sort="duration")
-                for step in self.steps
-            ]
+            self._points([getattr(bars.get(step.at), name, None) for step in self.steps], type="llm", sort="duration")
             for name in ("p50", "p95")
         )
-        series = [Series("p50", "chart-1", medians), Series("p95", "chart-3", slow)] if bars else []
+        series = [Series("p50", "chart-1", medians), Series("p95", "chart-4", slow)] if bars else []
         worst = max((one for one in bars.values() if one.p95), key=lambda one: one.p95 or 0, default=None)
         calls = sum(one.calls for one in bars.values())
         summary = f"{count(calls)} LLM calls, to within 2 %"
@@ -192,7 +185,7 @@ class Charts:
                 for sums in bars.values():
                     whole.add(sums)
                 share = float(whole.cost / total) if total else 0.0
-                link = self.link(range=self.period.preset, type=key[0], name=key[1]) if key[1] else ""
+                link = self.link(type=key[0], name=key[1]) if key[1] else ""
                 rows.append(ModelRow(key[1], key[0], whole, share, link))
         return sorted(rows, key=lambda row: (-row.sums.cost, -row.sums.runs, row.name))
 
@@ -202,14 +195,33 @@ class Charts:
     def _cost_points(self, keys: list[Key]) -> list[Point]:
         types, names = {key[0] for key in keys}, [key[1] for key in keys]
         linked = len(types) == 1 and all(names) and len(names) <= MOST_NAMES
-        points = []
-        for step in self.steps:
-            cost = sum((self.by_key[key].get(step.at, Sums()).cost for key in keys), Decimal(0))
-            points.append(self._point(step, cost, type=next(iter(types)), name=names) if linked else Point(cost))
-        return points
+        costs = [
+            sum((bars[step.at].cost for key in keys if step.at in (bars := self.by_key[key])), Decimal(0))
+            for step in self.steps
+        ]
+        return self._points(costs, type=next(iter(types)), name=names) if linked else [Point(cost) for cost in costs]
 
-    def _point(self, step: Step, value: Any, **filters: Any) -> Point:
-        return Point(value, step_link(self.link, self.period, step, **filters) if value else "")
+    def _points(self, values: Sequence[Value], **filters: Any) -> list[Point]:
+        """Return the values of the bars, each with the address of the runs behind it; nothing is behind a zero."""
+        query = urlencode({**filters, **self._only}, doseq=True)
+        return [
+            Point(value, f"{self._list}?{span}&{query}" if value else "")
+            for value, span in zip(values, self._spans, strict=True)
+        ]
+
+    def _bar(self, type_: str, step: Step) -> Sums:
+        return self.by_type[type_].get(step.at, NOTHING)
+
+    def link(self, **filters: Any) -> str:
+        """Return the address of the period's runs."""
+        query = urlencode({"range": self.period.preset, **filters, **self._only}, doseq=True)
+        return f"{self._list}?{query}"
+
+
+def _span(step: Step) -> dict[str, str]:
+    """Return a bar's range as a run list's address says it."""
+    begin = {"from": step.since.isoformat()}
+    return begin if step.until is None else {**begin, "to": step.until.isoformat()}
 
 
 def _rank(type_: str) -> int:

@@ -71,7 +71,7 @@ class Sums:
 
 
 SUMMED = tuple(Sums.__dataclass_fields__)
-_SUMS = ", ".join(f"sum({name})" for name in SUMMED)
+_SUMS = ", ".join("sum(cost)" if name == "cost" else f"sum({name})::bigint" for name in SUMMED)
 
 # Which point of the sparkline an hour belongs to; below 0 it is in the period before.
 _POINT = "floor(extract(epoch FROM hour - %(since)s) / %(seconds)s)::integer"
@@ -143,14 +143,14 @@ def cells(project_id: int, period: Period) -> list[Cell]:
         """,
         _parameters(project_id, period),
     )
-    return [Cell(at, type_, name, Sums(*map(_whole, sums))) for at, type_, name, *sums in rows]
+    return [Cell(at, type_, name, Sums(*sums)) for at, type_, name, *sums in rows]
 
 
 def latencies(project_id: int, period: Period) -> list[Latency]:
     """Return percentiles of the durations of LLM calls by bar."""
     rows = _rows(
         """
-        SELECT date_trunc(%(unit)s, hour, %(zone)s) AS at, bin, sum(count)
+        SELECT date_trunc(%(unit)s, hour, %(zone)s) AS at, bin, sum(count)::bigint
           FROM runs_latencybucket, unnest(bins, runs) AS histogram(bin, count)
          WHERE project_id = %(project)s AND hour >= %(since)s AND type = 'llm'
          GROUP BY 1, 2
@@ -159,7 +159,7 @@ def latencies(project_id: int, period: Period) -> list[Latency]:
     )
     bars: dict[datetime, dict[int, int]] = defaultdict(dict)
     for at, bin_, count in rows:
-        bars[at][bin_] = int(count)
+        bars[at][bin_] = count
     return [
         Latency(at, sum(bins.values()), rollups.percentile(bins, 0.50), rollups.percentile(bins, 0.95))
         for at, bins in sorted(bars.items())
@@ -171,22 +171,22 @@ def _sums_by_point(project_id: int, period: Period) -> dict[int, dict[str, Any]]
     names = ("cost", "unpriced", "tokens", "runs", "errors", "threads")
     rows = _rows(
         f"""
-        SELECT {_POINT} AS point, sum(cost), sum(unpriced), sum(input_tokens + output_tokens), sum(runs), sum(errors),
-               coalesce(sum(runs) FILTER (WHERE type = 'thread'), 0)
+        SELECT {_POINT} AS point, sum(cost), sum(unpriced)::bigint, sum(input_tokens + output_tokens)::bigint,
+               sum(runs)::bigint, sum(errors)::bigint, coalesce(sum(runs) FILTER (WHERE type = 'thread'), 0)::bigint
           FROM runs_usagebucket
          WHERE project_id = %(project)s AND hour >= %(before)s
          GROUP BY 1
         """,
         _parameters(project_id, period),
     )
-    return {point: dict(zip(names, map(_whole, sums), strict=True)) for point, *sums in rows}
+    return {point: dict(zip(names, sums, strict=True)) for point, *sums in rows}
 
 
 def _bins_by_point(project_id: int, period: Period) -> dict[int, dict[int, int]]:
     """Return the latency histogram of LLM calls by point of the sparkline, the period before included."""
     rows = _rows(
         f"""
-        SELECT {_POINT} AS point, bin, sum(count)
+        SELECT {_POINT} AS point, bin, sum(count)::bigint
           FROM runs_latencybucket, unnest(bins, runs) AS histogram(bin, count)
          WHERE project_id = %(project)s AND hour >= %(before)s AND type = 'llm'
          GROUP BY 1, 2
@@ -195,7 +195,7 @@ def _bins_by_point(project_id: int, period: Period) -> dict[int, dict[int, int]]
     )
     points: dict[int, dict[int, int]] = defaultdict(dict)
     for point, bin_, count in rows:
-        points[point][bin_] = int(count)
+        points[point][bin_] = count
     return points
 
 
@@ -246,13 +246,6 @@ def _value(points: dict[int, dict[str, Any]], point: int, name: str) -> Any:
 
 def _rate(sums: dict[str, Any]) -> float | None:
     return sums["errors"] / sums["runs"] if sums.get("runs") else None
-
-
-def _whole(value: Any) -> Any:
-    """Return PostgreSQL's sum of whole numbers (numeric) as int; money stays Decimal, as its scale tells."""
-    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
-        return int(value)
-    return value
 
 
 def _parameters(project_id: int, period: Period) -> dict[str, Any]:

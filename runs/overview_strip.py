@@ -10,6 +10,7 @@ from runs.overview_queries import Figure, Headline
 from runs.periods import Period
 
 FLAT = 0.0005  # a change that rounds to 0.0 % is none
+TELLING, TELLING_POINTS = 0.02, 0.005  # a change from which on it is called good or bad
 SPARK = (96, 28)  # width and height of a sparkline, in pixels
 
 
@@ -45,8 +46,8 @@ def strip(headline: Headline, period: Period, links: dict[str, str]) -> list[Met
         ("error_rate", "Error rate", percent, percent, -1),
         ("p50", "LLM latency p50", duration, duration, -1),
         ("p95", "LLM latency p95", duration, duration, -1),
-        ("users", "Active users", count, count, 1),
-        ("threads", "Threads begun", count, count, 1),
+        ("users", "Active users", count, count, 0),
+        ("threads", "Threads begun", count, count, 0),
     ]
     metrics = []
     for name, label, shown, exact, wish in cells:
@@ -76,7 +77,8 @@ def change(figure: Figure, wish: int, *, points: bool = False) -> Change | None:
     if abs(moved) < FLAT:
         return Change("minus", "no change")
     text = f"{abs(moved) * 100:.1f}{NBSP}pt" if points else _relative(abs(moved))
-    tone = "" if wish == 0 else "good" if (moved > 0) == (wish > 0) else "bad"
+    telling = abs(moved) >= (TELLING_POINTS if points else TELLING)
+    tone = "" if wish == 0 or not telling else "good" if (moved > 0) == (wish > 0) else "bad"
     return Change("arrow-up-right" if moved > 0 else "arrow-down-right", text, tone)
 
 
@@ -92,12 +94,12 @@ def _relative(size: float) -> str:
 
 def links_of(period: Period, link: Callable[..., str], users: str, threads: str) -> dict[str, str]:
     """Return the address behind each headline figure; `users` and `threads` are those lists' own."""
-    calls: dict[str, Any] = {"range": period.preset, "type": "llm", "sort": "duration"}
+    calls: dict[str, Any] = {"type": "llm", "sort": "duration"}
     return {
-        "cost": link(range=period.preset, type="all", sort="cost"),
-        "tokens": link(range=period.preset, type="all", sort="tokens"),
-        "runs": link(range=period.preset, type="all"),
-        "error_rate": link(range=period.preset, type="all", status="error"),
+        "cost": link(type="all", sort="cost"),
+        "tokens": link(type="all", sort="tokens"),
+        "runs": link(type="all"),
+        "error_rate": link(type="all", status="error"),
         "p50": link(**calls),
         "p95": link(**calls),
         "users": f"{users}?range={period.preset}",

@@ -1,11 +1,9 @@
 """The overview: headline figures, four charts with their twins as tables, and the models."""
 
 import csv
-from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -28,15 +26,16 @@ WORTH_SAYING = timedelta(seconds=5)  # how far figures may be behind before the 
 def overview(request: HttpRequest, project: Project) -> HttpResponse:
     """Show how the project is doing."""
     period = Period.named(request.GET.get("range"))
-    link = runs_link(project)
-    charts = Charts(period, overview_queries.cells(project.pk, period), link)
+    charts = Charts(period, overview_queries.cells(project.pk, period), runs_address(project))
     users, threads = (reverse(name, args=[project.public_id]) for name in ("user_list", "thread_list"))
     behind = rollups.lag(project.pk)
     context: dict[str, Any] = {
         "project": project,
         "period": period,
         "ranges": RANGES,
-        "metrics": strip(overview_queries.headline(project.pk, period), period, links_of(period, link, users, threads)),
+        "metrics": strip(
+            overview_queries.headline(project.pk, period), period, links_of(period, charts.link, users, threads)
+        ),
         "charts": charts.all(overview_queries.latencies(project.pk, period)),
         "models": charts.models(),
         "behind": behind if behind > WORTH_SAYING else None,
@@ -49,7 +48,7 @@ def overview(request: HttpRequest, project: Project) -> HttpResponse:
 def overview_csv(request: HttpRequest, project: Project, chart: str) -> HttpResponse:
     """Send one chart's numbers as a file, exact and oldest first."""
     period = Period.named(request.GET.get("range"))
-    charts = Charts(period, overview_queries.cells(project.pk, period), runs_link(project))
+    charts = Charts(period, overview_queries.cells(project.pk, period), runs_address(project))
     wanted = [one for one in charts.all(overview_queries.latencies(project.pk, period)) if one.key == chart]
     if not wanted:
         raise Http404("no such chart")
@@ -60,14 +59,9 @@ def overview_csv(request: HttpRequest, project: Project, chart: str) -> HttpResp
     return response
 
 
-def runs_link(project: Project) -> Callable[..., str]:
-    """Return the function that makes addresses of the project's run lists: `link(type="llm", range="7d")`."""
-    path = reverse("run_list", args=[project.public_id])
-
-    def link(**query: Any) -> str:
-        return f"{path}?{urlencode(query, doseq=True)}"
-
-    return link
+def runs_address(project: Project) -> str:
+    """Return the address of the project's run list."""
+    return reverse("run_list", args=[project.public_id])
 
 
 def safe_for_spreadsheets(text: str) -> str:

@@ -3,6 +3,7 @@
 All levels read the same facts, so their rows and the row "unattributed" add up to the same total.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -135,7 +136,9 @@ def groups(
     total, unattributed, count = _totals(grouped, parameters)
     parameters |= {"search": f"%{_escaped(search)}%", "limit": PAGE + 1}
     searched = "" if not search else f" AND ({' OR '.join(_searched(level))})"
-    matching = _scalar(f"{grouped} SELECT count(*) FROM groups {_join(level)} WHERE id <> ''{searched}", parameters)
+    matching = _scalar(
+        f"{grouped} SELECT count(*) FROM groups {_join(level)} WHERE groups.id <> ''{searched}", parameters
+    )
     at = _decoded(cursor, sort) if cursor else None
     rows = _page_rows(grouped, parameters, level, searched, sort, at)
     return Groups(
@@ -260,8 +263,11 @@ def _decoded(text: str, sort: str) -> Cursor:
         raise BadCursor("the page address does not fit this list: open the list again") from error
 
 
-def person(id_: str, props: dict[str, Any] | None, first_seen: datetime | None, last_seen: datetime | None) -> Person:
+def person(
+    id_: str, props: dict[str, Any] | str | None, first_seen: datetime | None, last_seen: datetime | None
+) -> Person:
     """Return how an end user with these props is shown."""
+    props = json.loads(props) if isinstance(props, str) else props  # Django leaves jsonb of plain cursors as text
     props = props if isinstance(props, dict) else {}
     email = _text(props, "email", "mail")
     name = _text(props, "name", "fullName", "full_name", "displayName", "username")

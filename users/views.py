@@ -1,7 +1,6 @@
 """Lists of users, teams and organizations, and one user's page."""
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +14,7 @@ from projects.models import Project
 from runs import rollups
 from runs.overview_charts import Charts
 from runs.overview_views import RANGES as PERIODS
-from runs.overview_views import WORTH_SAYING, runs_link
+from runs.overview_views import WORTH_SAYING, runs_address
 from runs.periods import Period
 from users import profile, queries
 from users.address import BELOW, FILTERS, RANGES, Address
@@ -84,12 +83,7 @@ def user_page(request: HttpRequest, project: Project, user_id: str) -> HttpRespo
     if found is None:
         raise Http404("no such user")
     period = Period.named(request.GET.get("range", "30d"))
-    of_user = runs_link(project)
-
-    def link(**query: Any) -> str:
-        return of_user(**query, user=user_id)
-
-    charts = Charts(period, profile.cells(project.pk, user_id, period), link)
+    charts = Charts(period, profile.cells(project.pk, user_id, period), runs_address(project), {"user": user_id})
     context = {
         "project": project,
         "person": found,
@@ -102,10 +96,10 @@ def user_page(request: HttpRequest, project: Project, user_id: str) -> HttpRespo
         "recent": profile.recent(project.pk, user_id),
         "threads": profile.threads(project.pk, user_id),
         "traces": profile.traces(project.pk, user_id),
-        "all_runs": link(range=period.preset, type="all"),
-        "failed_runs": link(range=period.preset, type="all", status="error"),
-        "threads_link": link(range=period.preset, type="thread"),
-        "traces_link": link(range=period.preset, type="agent"),
+        "all_runs": charts.link(type="all"),
+        "failed_runs": charts.link(type="all", status="error"),
+        "threads_link": charts.link(type="thread"),
+        "traces_link": charts.link(type="agent"),
     }
     return render_page(request, "users/user_page.html", context)
 

@@ -1,5 +1,5 @@
 // Draws every [data-chart] from the figure in the JSON block it names, in the theme's colours.
-// A figure says its colours as var(--token); a click on a point opens the address in its customdata.
+// A figure says its colours as var(--token); a click on a point opens the address in that point's cell of the table.
 (() => {
   "use strict";
 
@@ -28,11 +28,17 @@
     return { walk, done: () => probe.remove() };
   };
 
-  const open = (event) => {
-    const address = event.points[0]?.customdata;
-    if (!address) return;
-    if (event.event.ctrlKey || event.event.metaKey) window.open(address, "_blank", "noopener");
-    else window.location.assign(address);
+  /** Return the link in the table's cell of this point: columns are series, rows are times, newest first. */
+  const linkOf = (place, point) => {
+    const rows = place.closest(".chart").querySelectorAll("tbody tr");
+    return rows[rows.length - 1 - point.pointIndex]?.cells[point.curveNumber + 1]?.querySelector("a");
+  };
+
+  const open = (place) => (event) => {
+    const link = event.points.length && linkOf(place, event.points[0]);
+    if (!link) return;
+    if (event.event.ctrlKey || event.event.metaKey) window.open(link.href, "_blank", "noopener");
+    else window.location.assign(link.href);
   };
 
   const draw = (place) => {
@@ -45,7 +51,7 @@
     figure.layout.font = { ...figure.layout.font, family: font };
     const first = !place.classList.contains("js-plotly-plot");
     Plotly.react(place, figure.data, figure.layout, settings);
-    if (first) place.on("plotly_click", open);
+    if (first) place.on("plotly_click", open(place));
   };
 
   const drawAll = () => document.querySelectorAll("[data-chart]").forEach(draw);

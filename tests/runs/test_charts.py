@@ -81,7 +81,7 @@ def test_a_chart_without_a_value_is_not_drawn() -> None:
     assert not empty.drawn
 
 
-def test_a_sparkline_rises_from_zero_and_skips_what_is_not_known() -> None:
-    assert polyline([0, None, 10], 20, 12) == "0.0,11.0 20.0,1.0"
-    assert polyline([0, 0, 0], 20, 12) == "0.0,11.0 10.0,11.0 20.0,11.0"
+def test_a_sparkline_reaches_from_low_to_high_and_skips_what_is_not_known() -> None:
+    assert polyline([5, None, 10], 20, 12) == "0.0,10.0 20.0,2.0"
+    assert polyline([3, 3, 3], 20, 12) == "0.0,6.0 10.0,6.0 20.0,6.0"
     assert polyline([], 20, 12) == polyline([None, 3], 20, 12) == ""
