@@ -230,7 +230,7 @@ def cluster(data_dir: Path, *, durable: bool = True, system_only: bool = False) 
     data = data_dir / "postgres"
     programs = binaries.choose_postgres(data, system_only=system_only)
     logs = data_dir / "log"
-    logs.mkdir(exist_ok=True)
+    logs.mkdir(mode=0o700, exist_ok=True)
     here = Cluster(programs, data, socket_directory(data_dir), logs / "postgres.log", Identity.SELF, durable)
     if os.geteuid() != 0:
         return here

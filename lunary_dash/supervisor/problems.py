@@ -28,10 +28,15 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
+def tells_of_full_disk(log: Path) -> bool:
+    """Tell whether a log's last lines say that there is no space."""
+    words = tail(log)
+    return "No space left on device" in words or "Disk quota exceeded" in words
+
+
 def explain(what: str, log: Path) -> StartError:
     """Turn a child's last words into one line; a full disk is recognised, anything else is quoted."""
-    words = tail(log)
-    if "No space left on device" in words or "Disk quota exceeded" in words:
+    if tells_of_full_disk(log):
         return disk_full(log.parent)
-    said = next((line.strip() for line in reversed(words.splitlines()) if line.strip()), "it said nothing")
+    said = next((line.strip() for line in reversed(tail(log).splitlines()) if line.strip()), "it said nothing")
     return StartError(f"{what}: {said} (more in {log})")

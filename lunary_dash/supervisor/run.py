@@ -17,7 +17,7 @@ from lunary_dash.supervisor.child import Child
 from lunary_dash.supervisor.freshness import Stamp, fingerprint
 from lunary_dash.supervisor.instance import ROOT, Instance, Lock
 from lunary_dash.supervisor.interrupts import Interrupts, StopRequested
-from lunary_dash.supervisor.problems import StartError, explain
+from lunary_dash.supervisor.problems import StartError, disk_full, explain, tells_of_full_disk
 from lunary_dash.supervisor.spawn import spawn
 
 START_SECONDS = 60
@@ -52,7 +52,7 @@ class Supervisor:
         started = time.monotonic()
         listener = self.instance.listen(patient=after_kill)
         try:
-            self._logs.mkdir(exist_ok=True)
+            self._logs.mkdir(mode=0o700, exist_ok=True)
             self._start_database()
             self._start_broker()
             lock.tell({name: value for name, value in self._environment.items() if name in TOLD})
@@ -182,6 +182,8 @@ class Supervisor:
         code = child.ended()
         if code is not None:
             how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+            if tells_of_full_disk(child.log):
+                how += f", as {disk_full(self.instance.data_dir)}"
             terminal.say(f"{terminal.clock()} {child.name} {how}; starting it again (log: {terminal.short(child.log)})")
         if child.process is None and child.due <= time.monotonic():
             try:

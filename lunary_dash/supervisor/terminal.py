@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lunary_dash.supervisor.connection import read
@@ -14,8 +14,9 @@ WIDTH = 28
 
 
 def say(text: str) -> None:
-    """Print a line, now."""
-    print(text, flush=True)
+    """Print a line, now; a terminal that was closed is no reason to fail."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def clock() -> str:

@@ -61,5 +61,5 @@ def broker(data_dir: Path) -> Broker | None:
     if program is None:
         return None
     logs = data_dir / "log"
-    logs.mkdir(exist_ok=True)
+    logs.mkdir(mode=0o700, exist_ok=True)
     return Broker(program, data_dir / "valkey", socket_directory(data_dir) / "valkey.sock", logs / "valkey.log")
