@@ -7,3 +7,10 @@ class RunsConfig(AppConfig):
     """Django's registration of the app."""
 
     name = "runs"
+
+    def ready(self) -> None:
+        """Let a project's deletion take its rows along; models can't be imported before this."""
+        from projects import deletion
+        from runs.deletion import delete_project
+
+        deletion.departures.append(delete_project)
