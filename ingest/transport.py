@@ -1,17 +1,20 @@
 """A request's body as bytes: unpacked, and never larger than the limit, before or after."""
 
 import zlib
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
+from django.http.request import RawPostDataException
 
 _WINDOW: Final = 32 + zlib.MAX_WBITS  # gzip or zlib, told apart by their headers
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _STEP: Final = 1 << 20
 _ENOUGH_MEMBERS: Final = 1000
+_PATIENCE: Final = 4  # times the limit: what is read away before the connection is given up
 
 
 class Refused(Exception):  # noqa: N818 - an answer to a client, not a fault
@@ -46,6 +49,14 @@ def read_body(request: HttpRequest) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return _unpacked(body, encodings[0], limit) if encodings and body else body
+
+
+def drain(request: HttpRequest) -> None:
+    """Read away a body that nobody wants: a client that is still sending would see a broken pipe, not the answer."""
+    left = _PATIENCE * settings.INGEST_BODY_LIMIT
+    with suppress(OSError, RawPostDataException):
+        while left > 0 and (part := request.read(_STEP)):
+            left -= len(part)
 
 
 def _too_large(limit: int) -> Refused:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from ingest import intake, lunary
-from ingest.transport import Refused, read_body
+from ingest.transport import Refused, drain, read_body
 from lunary_dash.errors import api_error
 from projects import keys
 
@@ -37,6 +37,7 @@ def client_endpoint(view: View) -> View:
         try:
             return view(request)
         except Refused as refused:
+            drain(request)
             response = api_error(refused.status, refused.message)
             for name, value in refused.headers.items():
                 response[name] = value

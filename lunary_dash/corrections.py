@@ -12,6 +12,9 @@ from typing import Any
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
+PATIENCE = 4
+"""Times the limit: how much of a body that is too large is read away before the connection is given up."""
+
 # Pages live below /p/ and may hold any text in their addresses; there is no prefix to be found in those.
 _PREFIXED = re.compile(r"(?P<prefix>(?!/p/)(?:/[^/]+)*?)(?P<path>/(?:v1/.*|api/report/*))")
 
@@ -31,6 +34,12 @@ def with_plain_paths(application: Application) -> Application:
     return corrected
 
 
+def _drain(stream: Any, left: int) -> None:
+    """Read away what is too much: a client that is still sending would see a broken pipe, not the answer."""
+    while left > 0 and (part := stream.read(1 << 20)):
+        left -= len(part)
+
+
 def with_chunked_bodies(application: Application, limit: int) -> Application:
     """Read a chunked body of up to `limit` bytes before Django looks for its length; one byte more says "too large"."""
 
@@ -39,6 +48,8 @@ def with_chunked_bodies(application: Application, limit: int) -> Application:
         if chunked and not environ.get("CONTENT_LENGTH"):
             try:
                 body = environ["wsgi.input"].read(limit + 1)
+                if len(body) > limit:
+                    _drain(environ["wsgi.input"], PATIENCE * limit)
             except OSError:  # gunicorn's word for a broken chunk
                 start_response("400 Bad Request", [("Content-Type", "application/json")])
                 return [b'{"error": "Bad Request", "message": "The chunked body is broken: send the request again"}']
