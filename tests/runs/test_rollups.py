@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,10 +14,23 @@ from django.db import connection, connections, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.write import store as store_batch
 from projects.models import Project
-from runs import rollups
-from runs.models import LatencyBucket, Run, StaleHour, UsageBucket, UserDay
+from runs import ledger, rollups
+from runs.models import (
+    Deletion,
+    EndUser,
+    LatencyBucket,
+    LedgerEntry,
+    Message,
+    Run,
+    RunBody,
+    StaleHour,
+    UsageBucket,
+    UserDay,
+)
 from tests import make
+from tests.ingest.event_sets import MESSAGE_IDS, batch_of, message_events, run_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)  # two hours of one day, then the next
@@ -315,3 +329,26 @@ def _address() -> dict[str, Any]:
         "password": database["PASSWORD"],
         "dbname": database["NAME"],
     }
+
+
+@given(
+    events=st.lists(run_events(parents=MESSAGE_IDS[:2]) | message_events(), min_size=1, max_size=12),
+    random=st.randoms(),
+)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None)
+def test_whatever_ingest_stores_and_moves_ends_equal_to_a_recount(
+    project: Project, events: list[object], random: Random
+) -> None:
+    """Late starts move a run to another hour, late parents change its user: the marks must cover both."""
+    while events:
+        size = random.randint(1, len(events))
+        store_batch(project.pk, batch_of(events[:size]), datetime.now(UTC), None)
+        events = events[size:]
+        if random.random() < 0.5:
+            rollups.recompute_stale()
+    rollups.recompute_stale()
+    assert stored(project) == recount(project)
+    assert stored_users(project) == recount_users(project)
+    assert ledger.verify(project).holds
+    for model in (Run, UsageBucket, UserDay, LedgerEntry, Deletion, Message, RunBody, EndUser):
+        model._default_manager.all().delete()
