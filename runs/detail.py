@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -112,6 +113,20 @@ class Detail:
         if self.run.type not in ("llm", "embed"):
             return None
         return _explained(self.run, _object(self.body.usage), self.metadata_text)
+
+    @property
+    def why_lines(self) -> list[tuple[str, int, str, Decimal]]:
+        """Return the cost's lines: (class, tokens, USD per million tokens as text, USD)."""
+        split = bool(self.run.cache_read_tokens or self.run.cache_write_tokens)
+        return [
+            (
+                "Input, not cached" if split and line.label == "Input" else line.label,
+                *line[1:2],
+                _rate(line[2]),
+                line[3],
+            )
+            for line in (self.why.lines if self.why else ())
+        ]
 
     @property
     def why_differs(self) -> bool:
@@ -240,6 +255,12 @@ def _explained(run: Run, usage: Mapping[str, Any] | None, metadata_text: str | N
         runtime=run.runtime,
         metadata=metadata,
     )
+
+
+def _rate(per_million: Decimal) -> str:
+    """Return a price with two decimals, or as many as it has."""
+    text = f"{per_million:f}"
+    return f"{per_million:.2f}" if len(text.partition(".")[2]) <= 2 else text
 
 
 def _object(text: str | None) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from runs.filters import Filters
 
 HEIGHT = 68  # of the bars
 FILLED = 0.86  # of a bar's share of the width; the rest is the gap
+LEAST_APART = 9.0  # per cent between two dates
 LEAST = 1.5  # px: what there is can be seen, however little
 SPARK_WIDTH, SPARK_HEIGHT = 56, 24
 
@@ -91,6 +92,8 @@ def _address(at: datetime) -> str:
 def _ticks(bars: Sequence[Bar], step: timedelta, share: float) -> list[Tick]:
     """Return where days (long ranges: months) begin, at most about ten of them; hours on a short range."""
     found = [(n, word) for n, bar in enumerate(bars) if (word := _word(bar, bars[n - 1] if n else None, step))]
+    if len(found) > 1 and (found[1][0] - found[0][0]) * share < LEAST_APART:
+        found.pop(0)  # the range begins late in a day: its date would run into the next
     every = -(-len(found) // 10) or 1
     return [Tick(f"{n * share:.3f}%", word) for n, word in found[::every]]
 
@@ -106,12 +109,12 @@ def _word(bar: Bar, before: Bar | None, step: timedelta) -> str:
 
 
 def spark(bars: Sequence[Bar], figure: Callable[[Sums], float | None]) -> str:
-    """Return the points of a sparkline over the bars, '' where fewer than two have a figure."""
+    """Return the points of a sparkline over the bars, '' where there is nothing to see: all are alike."""
     values = [float(value) for bar in _merged(bars) if (value := figure(bar)) is not None]
-    if len(values) < 2:
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if low == high:
         return ""
-    low, high = min(values), max(values)
-    scale = (high - low) or 1.0
+    scale = high - low
     return " ".join(
         f"{n * SPARK_WIDTH / (len(values) - 1):.1f},{SPARK_HEIGHT - 3 - (value - low) / scale * (SPARK_HEIGHT - 6):.1f}"
         for n, value in enumerate(values)

@@ -36,7 +36,7 @@ def strip(figures: Figures, filters: Filters) -> list[Metric]:
         moved = change(read(total), read(before)) if before else None
         note, arrow, tone = _moved(moved, versus, worse)
         line = spark(figures.bars, lambda sums: None if (x := read(sums)) is None else float(x))
-        return Metric(label, value, note, arrow, tone, line, phone=label in ("Runs", "Error rate", "Cost"), **more)
+        return Metric(label, value, note, arrow, tone, line, phone=not label.startswith(("Latency", "Tokens")), **more)
 
     unpriced = f" · {written.compact(total.unpriced)} unpriced" if total.unpriced else ""
     return [

@@ -13,13 +13,15 @@ class TooSlowError(Exception):
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
     """Give every statement inside at most `seconds`; raise TooSlowError when one takes longer. Reads only."""
+    nested = connection.in_atomic_block
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(int(seconds * 1000))])
             yield
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', '0', true)")
+            if nested:  # the setting ends with the transaction, and that goes on
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('statement_timeout', '0', true)")
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == "57014":  # query_canceled
             raise TooSlowError from error
