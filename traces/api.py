@@ -82,14 +82,16 @@ def list_threads(request: HttpRequest, project: Project) -> HttpResponse:
     filters = api_filters.parse(query(request))
     window = api_window.read(filters.controls, api_queries.SORTS, api_queries.DEFAULT_LIMIT)
     threads = api_threads.matching(project.pk, filters)
-    found = api_queries.part(threads, window)
+    with api_queries.patient(filters):
+        found = api_queries.part(threads, window)
+        total = threads.count() if filters.controls.get("total") in ("1", "true") else UNSET
     return answer(
         ThreadList(
             page=window.page,
             limit=window.limit,
             next_cursor=found.next_cursor,
             data=[ThreadView(**facts) for facts in _facts(request, project, found.rows)],
-            total=threads.count() if filters.controls.get("total") in ("1", "true") else UNSET,
+            total=total,
         )
     )
 

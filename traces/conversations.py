@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, F, Min, Q, Value
 
 from lunary_dash.paging import Page
 from runs import bodies, conditions, feedback, jsontree, keyset
 from runs.models import EndUser, Feedback, Message, Run, RunBody
 from runs.queries import Person, people
 from traces.filters import ThreadFilters
-from traces.queries import COLUMNS, sums_of
+from traces.queries import COLUMNS, summed, sums_in, sums_of
 from traces.story import AttachedRow, ChatRow, EventRow, MessageRow, Story
 from traces.tree import RunRow, Sums
 
 PAGE = 50
+MODELS = 20  # names of models that one trace is said to have used
 LINE = 160  # characters of a first message that lists show
 LATEST = keyset.Order("ended_at", keyset.moment)
 THREAD_COLUMNS = (
@@ -167,23 +169,66 @@ def thread(project_id: int, run: Run) -> Thread:
 def _story(project_id: int, thread_id: UUID) -> Story:
     fields = MessageRow.__struct_fields__
     messages = Message.objects.filter(project_id=project_id, thread_id=thread_id).values_list(*fields)
-    inside = conditions.of_project(project_id).filter(thread_id=thread_id)
-    chats: list[ChatRow] = []
-    events: list[EventRow] = []
-    runs: list[AttachedRow] = []
-    for *row, chat_id, trace_id, sibling_of in inside.exclude(type="thread").values_list(
-        *COLUMNS, "chat_id", "trace_id", "sibling_of"
-    ):
-        run = RunRow(*row)
-        if run.type == "chat":
-            chats.append(ChatRow(run.id, run.started_at, sibling_of))
-        elif run.type == "custom-event":
-            events.append(EventRow(run.id, run.name, run.started_at))
-        else:
-            runs.append(AttachedRow(run, chat_id, trace_id))
-    said = [MessageRow(*row) for row in messages]
-    ids = [thread_id, *(m.id for m in said), *(c.id for c in chats), *(one.run.id for one in runs)]
-    return Story(said, chats, _with_metadata(project_id, events), runs, _feedback(project_id, ids))
+    parts = conditions.of_project(project_id).filter(thread_id=thread_id, type__in=("chat", "custom-event"))
+    rows = list(parts.values_list("type", "id", "name", "started_at", "sibling_of"))
+    events = [EventRow(id, name, at) for type, id, name, at, _ in rows if type == "custom-event"]
+    given, chat_of = _given(project_id, thread_id)
+    return Story(
+        messages=[MessageRow(*row) for row in messages],
+        chats=[ChatRow(id, at, sibling_of) for type, id, _, at, sibling_of in rows if type == "chat"],
+        events=_with_metadata(project_id, events),
+        runs=_attached(project_id, thread_id),
+        feedback=given,
+        chat_of=chat_of,
+    )
+
+
+def _attached(project_id: int, thread_id: UUID) -> list[AttachedRow]:
+    """Return the runs of a thread by exchange and trace: two queries, and as many rows as there are traces."""
+    inside = conditions.of_project(project_id).filter(thread_id=thread_id, trace_id__isnull=False)
+    inside = inside.exclude(type__in=("chat", "thread", "custom-event"))
+    roots = {row[0]: RunRow(*row) for row in inside.filter(id=F("trace_id")).values_list(*COLUMNS)}
+    models = ArrayAgg("name", distinct=True, filter=Q(type="llm", name__isnull=False), default=Value([]))
+    grouped = summed(inside.filter(conditions.listed()), "chat_id", "trace_id").annotate(
+        first=Min("started_at"), models=models
+    )
+    return [
+        AttachedRow(
+            chat_id=row["chat_id"],
+            trace_id=row["trace_id"],
+            started_at=row["first"],
+            sums=sums_in(row),
+            models=tuple(row["models"][:MODELS]),
+            root=roots.get(row["trace_id"]),
+        )
+        for row in grouped
+    ]
+
+
+# What was given on the thread, its messages, exchanges and runs; and which exchange a run belongs to.
+_GIVEN = """
+    WITH inside AS (
+        SELECT id, NULL::uuid AS chat_id FROM runs_message
+        WHERE project_id = %(project)s AND thread_id = %(thread)s
+        UNION SELECT id, CASE WHEN type NOT IN ('chat', 'thread') THEN chat_id END FROM runs_run
+        WHERE project_id = %(project)s AND thread_id = %(thread)s)
+    SELECT f.run_id, f.key, f.value::text, inside.chat_id
+    FROM inside JOIN runs_feedback f ON f.project_id = %(project)s AND f.run_id = inside.id
+    WHERE f.value IS NOT NULL AND f.value <> 'null'::jsonb
+"""
+
+
+def _given(project_id: int, thread_id: UUID) -> tuple[dict[UUID, dict[str, Any]], dict[UUID, UUID]]:
+    """Return the feedback inside a thread by run or message, and the exchanges of the runs among them."""
+    given: dict[UUID, dict[str, Any]] = {}
+    chat_of: dict[UUID, UUID] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVEN, {"project": project_id, "thread": thread_id})
+        for run_id, key, text, chat_id in cursor.fetchall():
+            given.setdefault(run_id, {})[key] = json.loads(text)
+            if chat_id:
+                chat_of[run_id] = chat_id
+    return given, chat_of
 
 
 def _with_metadata(project_id: int, events: list[EventRow]) -> list[EventRow]:
@@ -198,7 +243,8 @@ def _with_metadata(project_id: int, events: list[EventRow]) -> list[EventRow]:
     ]
 
 
-def _feedback(project_id: int, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+def feedback_of(project_id: int, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return what was given on each of these, removed keys left out."""
     found: dict[UUID, dict[str, Any]] = {}
     rows = Feedback.objects.filter(project_id=project_id, run_id__in=set(ids)).values_list("run_id", "key", "value")
     for run_id, key, value in rows:

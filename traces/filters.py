@@ -42,19 +42,25 @@ class _Narrowed(Filters):
 class TraceFilters(_Narrowed):
     """Filters of the trace list. They ask the root; `inside=error` asks for an error anywhere in the trace.
 
-    `root=missing` is another list: traces whose root has not been received. Tokens and cost of a trace are sums, which are not stored with its root.
+    `root=missing` is another list: traces whose root has not been received. Tokens and cost are left out because a
+    trace's are sums, which are not stored with its root.
     """
 
     dropped = ("tokens", "cost", "trace")
     extras = ("inside", "root")
     of = "traces"
 
+    @property
+    def failing_inside(self) -> bool:
+        """Tell whether an error anywhere in the trace is asked for."""
+        return self.choice("inside") == "error"
+
     def runs(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[Run]:
         """Return the topmost agents and chains that the filters let through (rule 9), unordered."""
         kinds = [self.type] if self.type in ROOT_TYPES and "type" not in skip else sorted(ROOT_TYPES)
         found = super().runs(project_id, skip=(*skip, "type"))
         found = found.filter(conditions.listed(), id=F("trace_id"), type__in=kinds)
-        if self.choice("inside") == "error":
+        if self.failing_inside:
             failed = conditions.of_project(project_id).filter(conditions.listed(), status="error")
             found = found.filter(Exists(failed.filter(trace_id=OuterRef("id"))))
         return found

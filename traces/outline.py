@@ -19,6 +19,8 @@ from traces.waterfall import Bar, Scale
 
 ROWS = 800
 CHUNK = 200
+SHORT = 50  # a list of at most so many runs is shown whole
+GLIMPSE = 20  # of a longer one this many are shown until somebody asks for more
 LEVELS = 24  # browsers flatten markup that is nested deeper than about 500 elements
 OPEN_DEPTH = 3
 EAGER = 400  # a trace of at most so many runs is sent whole: closing and opening need no request
@@ -61,8 +63,25 @@ class Row(msgspec.Struct, kw_only=True):
     level: int
     bar: Bar
     heat: int  # share of the trace's cost in HEAT steps
+    offset_ms: int  # from the start of the trace
     ends: int = 0
     kind = "row"
+
+    @property
+    def has_list(self) -> bool:
+        """True where the lines of its children follow."""
+        return self.fold in (Fold.OPEN, Fold.CLOSED)
+
+    @property
+    def ends_each(self) -> range:
+        """One step for each list that ends behind it."""
+        return range(self.ends)
+
+    @property
+    def children_words(self) -> str:
+        """How many children it has, in words."""
+        count = len(self.node.children)
+        return f"{count} child run{'' if count == 1 else 's'}"
 
     @property
     def first_child(self) -> UUID:
@@ -95,6 +114,11 @@ class More(msgspec.Struct, kw_only=True):
     parent: Node | None
     ends: int = 0
     kind = "more"
+
+    @property
+    def ends_each(self) -> range:
+        """One step for each list that ends behind it."""
+        return range(self.ends)
 
 
 class Section(msgspec.Struct, kw_only=True):
@@ -145,6 +169,7 @@ def branch(forest: Forest, ask: Ask) -> list[Row | More]:
     if start is None:
         return []
     siblings = start.siblings[start.siblings.index(start) :]
+    plan.begins[start.row.id] = 0
     plan.open([siblings])
     return plan.lines(siblings)
 
@@ -194,7 +219,7 @@ class _Plan:
                     lines[-1].ends += 1
                 continue
             lines.append(line)
-            if isinstance(line, Row) and line.fold in (Fold.OPEN, Fold.CLOSED):
+            if isinstance(line, Row) and line.has_list:
                 stack.append(self._frame(line.node.children))
         return lines
 
@@ -232,10 +257,10 @@ class _Plan:
 
     def _take(self, siblings: list[Node]) -> list[Node]:
         """Spend rows on a list: a chunk of it, less where lists that must be open still need their share."""
-        size = min(CHUNK, self.left // (len(self.path) + 1))
+        key = siblings[0].row.id
+        size = min(self._size(key, len(siblings)), self.left // (len(self.path) + 1))
         if size == 0:
             return []
-        key = siblings[0].row.id
         begin = self.begins.get(key)
         if begin is None:
             needed = self.needed.get(key, 0)
@@ -244,6 +269,11 @@ class _Plan:
         self.sent[key] = slice(begin, stop)
         self.left -= stop - begin
         return siblings[begin:stop]
+
+    def _size(self, key: UUID, length: int) -> int:
+        """Return how many runs of a list are shown at most: few of a long one that nobody asked for."""
+        asked = key in self.begins or self.ask.expand is Expand.ALL
+        return CHUNK if asked or length <= SHORT else GLIMPSE
 
     def _wants_open(self, node: Node) -> bool:
         if self.ask.expand is Expand.USUAL:
@@ -270,7 +300,14 @@ class _Plan:
         total = self.forest.sums.cost
         share = float(node.sums.cost / total) if total else 0.0
         bar = self.scale.bar(node.row.started_at, _end(node))
-        return Row(node=node, fold=self._fold(node), level=self._level(node), bar=bar, heat=round(share * HEAT))
+        return Row(
+            node=node,
+            fold=self._fold(node),
+            level=self._level(node),
+            bar=bar,
+            heat=round(share * HEAT),
+            offset_ms=self.scale.offset_ms(node.row.started_at),
+        )
 
     def _fold(self, node: Node) -> Fold:
         if not node.children:

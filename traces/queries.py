@@ -1,15 +1,18 @@
 """What the trace pages read: lists of traces with their sums, and the narrow rows of one trace. Never a body."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, Sum
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from lunary_dash.paging import Page
 from runs import conditions, feedback, keyset
+from runs.feedback import Shown
 from runs.models import Run
 from runs.queries import Person, people
 from traces.filters import TraceFilters
@@ -50,7 +53,7 @@ class TraceLine:
     team_id: str | None = None
     organization_id: str | None = None
     tags: tuple[str, ...] = ()
-    feedback: feedback.Shown = field(default_factory=feedback.Shown)
+    feedback: Shown = field(default_factory=Shown)
 
     @property
     def errors_inside(self) -> int:
@@ -75,6 +78,11 @@ class Trace:
     user: Person | None
     turn: Turn | None
     feedback: feedback.Shown
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return (self.head.name or self.head.type) if self.forest.root else "Root not received yet"
 
 
 def traces(project_id: int, filters: TraceFilters, cursor: str | None) -> Page[TraceLine]:
@@ -123,30 +131,39 @@ def unrooted(project_id: int, filters: TraceFilters) -> list[TraceLine]:
     ]
 
 
-def sums_of(project_id: int, trace_ids: Sequence[UUID], column: str = "trace_id") -> dict[UUID, Sums]:
+def sums_of(project_id: int, ids: Sequence[UUID], column: str = "trace_id") -> dict[UUID, Sums]:
     """Return the sums of these traces (or threads: another `column`) in one grouped query; all zero where empty."""
-    found = {id: Sums() for id in trace_ids}
-    if not trace_ids:
-        return found
-    grouped = (
-        conditions.of_project(project_id)
-        .filter(conditions.listed(), **{f"{column}__in": list(trace_ids)})
-        .exclude(type__in=("chat", "thread"))
-        .values(column)
-        .annotate(
-            n=Count("id"),
-            failed=Count("id", filter=Q(status="error")),
-            spent=Sum(Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)),
-            total=Sum("cost"),
-            priced=Count("cost"),
-            unknown=Count("id", filter=Q(cost__isnull=True, type__in=sorted(PRICED_TYPES))),
-        )
-    )
-    for row in grouped:
-        sums = Sums(runs=row["n"], errors=row["failed"], tokens=row["spent"], priced=row["priced"])
-        sums.unknown, sums.cost = row["unknown"], row["total"] or sums.cost
-        found[row[column]] = sums
+    found = {id: Sums() for id in ids}
+    if ids:
+        runs = conditions.of_project(project_id).filter(conditions.listed(), **{f"{column}__in": list(ids)})
+        for row in summed(runs.exclude(type__in=("chat", "thread")), column):
+            found[row[column]] = sums_in(row)
     return found
+
+
+def summed(runs: QuerySet[Run], *columns: str) -> QuerySet[Run, dict[str, Any]]:
+    """Return the sums of runs per value of the columns; `sums_in` reads them from a row."""
+    grouped: QuerySet[Run, dict[str, Any]] = runs.values(*columns).annotate(
+        n=Count("id"),
+        failed=Count("id", filter=Q(status="error")),
+        spent=Sum(Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)),
+        total=Coalesce(Sum("cost"), Decimal(0)),
+        priced=Count("cost"),
+        unknown=Count("id", filter=Q(cost__isnull=True, status="success", type__in=sorted(PRICED_TYPES))),
+    )
+    return grouped
+
+
+def sums_in(row: Mapping[str, Any]) -> Sums:
+    """Return the sums that a row of `summed` holds."""
+    return Sums(
+        runs=row["n"],
+        errors=row["failed"],
+        tokens=row["spent"],
+        cost=row["total"],
+        priced=row["priced"],
+        unknown=row["unknown"],
+    )
 
 
 def forest(project_id: int, trace_id: UUID) -> Forest | None:
@@ -171,6 +188,14 @@ def trace(project_id: int, trace_id: UUID) -> Trace | None:
         turn=_turn(project_id, head),
         feedback=feedback.shown(project_id, [place]).get(head.id, feedback.Shown()),
     )
+
+
+def head_id(project_id: int, trace_id: UUID) -> UUID | None:
+    """Return the run that a trace's page shows where none is chosen: the root, else the first that is here."""
+    runs = conditions.of_project(project_id).filter(trace_id=trace_id)
+    if runs.filter(id=trace_id).exists():
+        return trace_id
+    return runs.order_by("started_at", "id").values_list("id", flat=True).first()
 
 
 def _turn(project_id: int, head: Run) -> Turn | None:

@@ -42,11 +42,14 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class AttachedRow(msgspec.Struct, frozen=True):
-    """A run of the thread that is neither message, exchange nor event."""
+    """All runs of one trace that hang beneath one exchange: only their sums are read, however many they are."""
 
-    run: RunRow
     chat_id: UUID | None
-    trace_id: UUID | None
+    trace_id: UUID
+    started_at: datetime
+    sums: Sums
+    models: tuple[str, ...] = ()
+    root: RunRow | None = None  # the trace's topmost run, if it is one of them
 
 
 class Reaction(msgspec.Struct, frozen=True):
@@ -62,13 +65,14 @@ class Reaction(msgspec.Struct, frozen=True):
 
 
 class Story(msgspec.Struct, frozen=True):
-    """Everything stored about one thread, in any order. Feedback is keyed by message, chat or run id, then by key."""
+    """What is stored of one thread, in any order. Feedback is keyed by message, chat or run id, then by its own key."""
 
     messages: list[MessageRow]
     chats: list[ChatRow] = []
     events: list[EventRow] = []
     runs: list[AttachedRow] = []
     feedback: Mapping[UUID, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    chat_of: Mapping[UUID, UUID] = msgspec.field(default_factory=dict)  # of runs that have feedback
 
 
 class Bubble(msgspec.Struct, kw_only=True):
@@ -93,7 +97,7 @@ class Line(msgspec.Struct, kw_only=True):
     id: UUID | None = None
     name: str = ""
     details: tuple[tuple[str, str], ...] = ()
-    run: AttachedRow | None = None
+    run: RunRow | None = None
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -104,7 +108,8 @@ class Facts(msgspec.Struct, kw_only=True):
     latency_ms: int | None = None
     sums: Sums = msgspec.field(default_factory=Sums)
     traces: tuple[UUID, ...] = ()
-    reactions: tuple[Reaction, ...] = ()
+    failed: bool = False  # the topmost run of a trace ended in an error
+    reactions: tuple[Reaction, ...] = ()  # to runs of it
 
 
 class Variant(msgspec.Struct, kw_only=True):
@@ -137,14 +142,35 @@ class Turn(msgspec.Struct, kw_only=True):
         return self.variants[self.shown]
 
     @property
+    def asked(self) -> "list[Bubble | Line]":
+        """What comes before the first answer."""
+        return self.lines[: self._first_answer]
+
+    @property
+    def answered(self) -> "list[Bubble | Line]":
+        """The first answer and what comes after it."""
+        return self.lines[self._first_answer :]
+
+    @property
+    def last_answer(self) -> "Bubble | None":
+        """The message that the exchange ends with, which carries its figures; None while there is no answer."""
+        bubbles = [line for line in self.lines if isinstance(line, Bubble) and line.row.side != "in"]
+        return bubbles[-1] if bubbles else None
+
+    @property
+    def _first_answer(self) -> int:
+        answers = (at for at, line in enumerate(self.lines) if isinstance(line, Bubble) and line.row.side != "in")
+        return next(answers, len(self.lines))
+
+    @property
     def at(self) -> datetime:
         """When the first telling began."""
         return self.variants[0].started_at
 
     @property
     def failed(self) -> bool:
-        """True where a run of the shown telling ended in an error."""
-        return self.variant.facts.sums.errors > 0
+        """True where the run that should have answered ended in an error."""
+        return self.variant.facts.failed
 
     @property
     def retry_after_ms(self) -> int | None:
@@ -201,3 +227,18 @@ class Conversation(msgspec.Struct, kw_only=True):
     def last(self) -> int:
         """Number of the page's last turn."""
         return min(len(self.turns), self.first + self.page - 1)
+
+    @property
+    def before(self) -> int:
+        """Number of the turn before the page's first; 0 where there is none."""
+        return self.first - 1
+
+    @property
+    def after(self) -> int:
+        """Number of the turn after the page's last; 0 where there is none."""
+        return self.last + 1 if self.last < len(self.turns) else 0
+
+    @property
+    def title(self) -> str:
+        """What the conversation begins with; '' where that has no words."""
+        return self.turns[0].title if self.turns else ""

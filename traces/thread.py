@@ -35,10 +35,11 @@ TURNS = 100  # on one page
 def converse(story: Story, chosen: Collection[UUID] = (), around: int | None = None) -> Conversation:
     """Return the conversation; `chosen` are the retries to show (otherwise the last of each), `around` a turn number.
 
-    The page holds the TURNS turns of the block that `around` lies in, the last block if it is None.
+    The page holds the TURNS turns of the block that `around` lies in, else the first chosen retry, else the last turn.
     """
     turns = _turns(story, frozenset(chosen))
-    number = min(max(around or len(turns), 1), max(len(turns), 1))
+    named = next((turn.number for turn in turns if turn.variant.id in chosen), len(turns))
+    number = min(max(around or named, 1), max(len(turns), 1))
     first = (number - 1) // TURNS * TURNS + 1
     page = turns[first - 1 : first - 1 + TURNS]
     between = _between(
@@ -90,17 +91,18 @@ def _variants(story: Story) -> list[Variant]:
     for row in sorted(story.messages, key=lambda row: (row.at, row.side != "in", row.id)):
         said.setdefault(row.chat_id or row.id, []).append(row)
     attached: dict[UUID, list[AttachedRow]] = {}
-    for one in sorted(story.runs, key=lambda one: (one.run.started_at, one.run.id)):
+    for one in sorted(story.runs, key=lambda one: (one.started_at, one.trace_id)):
         if one.chat_id:
             attached.setdefault(one.chat_id, []).append(one)
-    made = [_variant(key, said.get(key, []), attached.get(key, []), story.feedback) for key in said | attached]
+    given: dict[UUID, list[Reaction]] = {}
+    for run_id, chat_id in sorted(story.chat_of.items()):
+        given.setdefault(chat_id, []).append(reaction(story.feedback.get(run_id, {})))
+    made = [_variant(key, said.get(key, []), attached.get(key, []), given.get(key, [])) for key in said | attached]
     return sorted(made, key=lambda one: (one.started_at, one.id))
 
 
-def _variant(
-    chat_id: UUID, rows: list[MessageRow], runs: list[AttachedRow], feedback: Mapping[UUID, Mapping[str, Any]]
-) -> Variant:
-    times = [row.at for row in rows] or [one.run.started_at for one in runs]
+def _variant(chat_id: UUID, rows: list[MessageRow], attached: list[AttachedRow], given: list[Reaction]) -> Variant:
+    times = [row.at for row in rows] or [one.started_at for one in attached]
     inputs = [row for row in rows if row.side == "in"]
     answers = [row for row in rows if row.side != "in"]
     return Variant(
@@ -109,31 +111,33 @@ def _variant(
         answers=answers,
         started_at=times[0],
         ended_at=times[-1],
-        facts=_facts(inputs, answers, runs, feedback),
+        facts=_facts(inputs, answers, attached, given),
     )
 
 
 def _facts(
-    inputs: list[MessageRow],
-    answers: list[MessageRow],
-    runs: list[AttachedRow],
-    feedback: Mapping[UUID, Mapping[str, Any]],
+    inputs: list[MessageRow], answers: list[MessageRow], attached: list[AttachedRow], given: list[Reaction]
 ) -> Facts:
-    sums = Sums()
-    for one in runs:
-        sums.add_row(one.run)
-    tops = [one.run for one in runs if one.run.id == one.trace_id]
-    durations = [run.duration_ms for run in tops if run.duration_ms is not None]
+    roots = [one.root for one in attached if one.root]
+    durations = [root.duration_ms for root in roots if root.duration_ms is not None]
     asked = [row.at for row in inputs if answers and row.at <= answers[0].at]
     waited = (answers[0].at - asked[-1]) // timedelta(milliseconds=1) if asked else None
     return Facts(
-        agent=next((run.name or run.type for run in tops if run.type in ROOT_TYPES), ""),
-        models=tuple(dict.fromkeys(one.run.name for one in runs if one.run.type == "llm" and one.run.name)),
+        agent=next((root.name or root.type for root in roots if root.type in ROOT_TYPES), ""),
+        models=tuple(dict.fromkeys(model for one in attached for model in one.models)),
         latency_ms=waited if waited is not None else max(durations, default=None),
-        sums=sums,
-        traces=tuple(dict.fromkeys(one.trace_id for one in runs if one.trace_id)),
-        reactions=tuple(found for one in runs if (found := reaction(feedback.get(one.run.id, {})))),
+        sums=_sum(attached),
+        traces=tuple(dict.fromkeys(one.trace_id for one in attached)),
+        failed=any(root.failed for root in roots),
+        reactions=tuple(one for one in given if one),
     )
+
+
+def _sum(attached: Iterable[AttachedRow]) -> Sums:
+    total = Sums()
+    for one in attached:
+        total.add(one.sums)
+    return total
 
 
 def _original(chat_id: UUID, sibling_of: Mapping[UUID, UUID | None]) -> UUID:
@@ -185,9 +189,9 @@ def _between(story: Story, since: datetime | None, until: datetime | None) -> li
         for event in story.events
     ]
     lines += [
-        Line(kind="run", at=one.run.started_at, id=one.run.id, name=one.run.name or one.run.type, run=one)
+        Line(kind="run", at=one.started_at, id=one.trace_id, name=one.root.name or one.root.type, run=one.root)
         for one in story.runs
-        if one.run.id == one.trace_id and one.chat_id is None
+        if one.root and one.chat_id is None
     ]
     kept = [line for line in lines if (since is None or line.at >= since) and (until is None or line.at < until)]
     return sorted(kept, key=lambda line: (line.at, line.kind, line.id))
@@ -264,9 +268,6 @@ def _item_order(item: Turn | Line) -> tuple[datetime, bool]:
 
 
 def _totals(story: Story, turns: list[Turn]) -> Totals:
-    sums = Sums()
-    for one in story.runs:
-        sums.add_row(one.run)
     thumbs = [reaction(values).thumb for values in story.feedback.values()]
     waits = sorted(turn.variant.facts.latency_ms for turn in turns if turn.variant.facts.latency_ms is not None)
     times = [row.at for row in story.messages] + [event.at for event in story.events]
@@ -276,8 +277,8 @@ def _totals(story: Story, turns: list[Turn]) -> Totals:
         retries=sum(len(turn.variants) - 1 for turn in turns),
         thumbs_up=thumbs.count("up"),
         thumbs_down=thumbs.count("down"),
-        sums=sums,
-        traces=len({one.trace_id for one in story.runs if one.trace_id}),
+        sums=_sum(story.runs),
+        traces=len({one.trace_id for one in story.runs}),
         answer_p95_ms=waits[-(-len(waits) * 95 // 100) - 1] if waits else None,
         started_at=min(times, default=None),
         ended_at=max(times, default=None),

@@ -15,7 +15,7 @@ import msgspec
 ROOT_TYPES = frozenset({"agent", "chain"})
 """Types whose topmost runs are listed as traces (rule 9)."""
 PRICED_TYPES = frozenset({"llm", "embed"})
-"""Types that should have a cost: one without is "unknown"; every other type simply has none."""
+"""Types that cost something when they succeed: without a price the cost is "unknown"; every other type has none."""
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +72,7 @@ class Sums(msgspec.Struct):
         if row.cost is not None:
             self.cost += row.cost
             self.priced += 1
-        elif row.type in PRICED_TYPES:
+        elif row.type in PRICED_TYPES and row.status == "success":
             self.unknown += 1
 
     def add(self, other: "Sums") -> None:
@@ -147,6 +147,11 @@ class Forest(msgspec.Struct, eq=False):
     def duration_ms(self) -> int:
         """From the first start to the last end that is known, whatever the root says of itself."""
         return (self.ended_at - self.started_at) // timedelta(milliseconds=1)
+
+    @property
+    def first_error(self) -> UUID | None:
+        """The first run that failed, the root left out."""
+        return next((id for id, node in self.nodes.items() if node.row.failed and node is not self.root), None)
 
     @property
     def errors_inside(self) -> int:

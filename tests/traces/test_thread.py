@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.traces.forests import START, row, uid
 from traces.story import AttachedRow, Bubble, ChatRow, Conversation, EventRow, Line, MessageRow, Story, Turn
 from traces.thread import TURNS, converse, reaction
-from traces.tree import RunRow
+from traces.tree import RunRow, Sums
 
 
 def at(seconds: float) -> datetime:
@@ -31,8 +31,12 @@ def chat(number: int, seconds: float, retries: int | None = None) -> ChatRow:
     return ChatRow(uid(number), at(seconds), None if retries is None else uid(retries))
 
 
-def attached(run: RunRow, chat_id: int | None, trace: int | None = None) -> AttachedRow:
-    return AttachedRow(run, None if chat_id is None else uid(chat_id), run.id if trace is None else uid(trace))
+def attached(chat_id: int | None, root: RunRow, *below: RunRow) -> AttachedRow:
+    sums = Sums()
+    for run in (root, *below):
+        sums.add_row(run)
+    models = tuple(run.name or "" for run in (root, *below) if run.type == "llm")
+    return AttachedRow(None if chat_id is None else uid(chat_id), root.id, root.started_at, sums, models, root)
 
 
 def turns(made: Conversation) -> list[Turn]:
@@ -98,14 +102,16 @@ def test_figures_of_an_answer_come_from_the_runs_of_its_exchange() -> None:
     call = row(11, 10, type="llm", name="gpt-4.1", input_tokens=50, output_tokens=7, status="error")
     elsewhere = row(12, type="llm", name="gpt-4o", ms=900)
     loose = row(13, type="chain", name="nightly", at_ms=90_000)
-    runs = [attached(agent, 1), attached(call, 1, trace=10), attached(elsewhere, 5), attached(loose, None)]
-    made = converse(Story(SUPPORT.messages, SUPPORT.chats, [], runs, {uid(11): {"thumbs": "down"}}))
+    runs = [attached(1, agent, call), attached(5, elsewhere), attached(None, loose)]
+    story = Story(SUPPORT.messages, SUPPORT.chats, [], runs, {uid(11): {"thumbs": "down"}}, {uid(11): uid(1)})
+    made = converse(story)
     first, second = turns(made)
     facts = first.variant.facts
     assert (facts.agent, facts.models, facts.traces) == ("claims-agent", ("gpt-4.1",), (uid(10),))
-    assert (facts.latency_ms, facts.sums.tokens, facts.sums.unknown) == (2_000, 57, 1)
-    assert first.failed
+    assert (facts.latency_ms, facts.sums.tokens, facts.sums.errors) == (2_000, 57, 1)
+    assert [one.thumb for one in facts.reactions] == ["down"]
     assert first.thumb == "down"
+    assert not first.failed
     assert second.variant.facts.latency_ms == 900  # it has no question of its own: what its run took
     assert made.totals.sums.runs == 4
     assert [item.name for item in made.items if isinstance(item, Line)] == ["nightly"]
@@ -200,7 +206,7 @@ def stories(draw: st.DrawFn) -> Story:
     ]
     chats = [chat(n, n, draw(st.one_of(st.none(), numbers))) for n in draw(st.sets(numbers))]
     events = [EventRow(uid(100 + n), f"event {n}", at(draw(st.integers(0, 20_000)))) for n in range(draw(numbers))]
-    runs = [attached(row(200 + n, type="llm"), draw(st.one_of(st.none(), numbers))) for n in range(draw(numbers))]
+    runs = [attached(draw(st.one_of(st.none(), numbers)), row(200 + n, type="llm")) for n in range(draw(numbers))]
     return Story(messages, chats, events, runs)
 
 

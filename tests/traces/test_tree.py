@@ -41,7 +41,7 @@ def recount(kept: list[RunRow]) -> Sums:
         tokens=sum((one.input_tokens or 0) + (one.output_tokens or 0) for one in counted),
         cost=sum(known, Decimal(0)),
         priced=len(known),
-        unknown=sum(one.cost is None and one.type in ("llm", "embed") for one in counted),
+        unknown=sum(one.cost is None and one.status == "success" and one.type in ("llm", "embed") for one in counted),
     )
 
 
@@ -133,7 +133,8 @@ def test_spans_and_repeats_are_shown_but_not_counted() -> None:
 
 
 def test_a_model_call_without_a_price_is_unknown_and_a_tool_is_not() -> None:
-    forest = grow(uid(0), [row(0), row(1, 0, type="llm"), row(2, 0, type="tool"), row(3, 0, type="embed")])
+    failed = row(4, 0, type="llm", status="error")
+    forest = grow(uid(0), [row(0), row(1, 0, type="llm"), row(2, 0, type="tool"), row(3, 0, type="embed"), failed])
     assert (forest.sums.unknown, forest.sums.priced, forest.sums.cost) == (2, 0, Decimal(0))
 
 

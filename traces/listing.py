@@ -1,0 +1,67 @@
+"""What the lists of traces and threads say above their tables: time ranges, and what was typed into the search bar."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+
+from projects.models import Project
+from runs import spans
+from runs.figures import figures
+from runs.filters import Filters, read_search
+from runs.histogram import histogram
+from runs.patience import TooSlowError, patience
+from runs.queries import has_runs, suspect
+
+TABLE_SECONDS = 8.0
+FIGURE_SECONDS = 4.0
+TOO_SLOW = "This search takes too long. Choose a shorter time range, or add a filter beside the text."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A link of a menu or a row of tabs."""
+
+    label: str
+    current: bool
+    query: str
+    icon: str = ""
+
+
+def typed_address(query: QueryDict, kind: type[Filters]) -> str | None:
+    """Return the address that words typed into the search bar mean; None where nothing was typed."""
+    if "add" not in query:
+        return None
+    plain = query.copy()
+    plain.pop("add")
+    for name, text in read_search(query.get("add") or ""):
+        plain.appendlist(name, text)
+    return kind.parse(plain).query()
+
+
+def ranges(filters: Filters) -> list[Choice]:
+    """Return the presets of the time range menu."""
+    return [
+        Choice(
+            label,
+            filters.span.preset == preset,
+            filters.ranged(**({} if preset == spans.DEFAULT else {"range": preset})),
+        )
+        for preset, label in spans.PRESETS.items()
+    ]
+
+
+def volume(project: Project, filters: Filters) -> dict[str, Any]:
+    """Return the histogram and the total above a list; without them where counting takes too long."""
+    try:
+        with patience(FIGURE_SECONDS):
+            found = figures(project.pk, filters)
+    except TooSlowError:
+        return {}
+    return {"histogram": histogram(found, filters), "total": found.total}
+
+
+def emptiness(project: Project, filters: Filters) -> dict[str, Any]:
+    """Return why a list may be empty: the filter that leaves out most, or that nothing was ever sent."""
+    blamed = suspect(project.pk, filters)
+    return {"suspect": blamed, "any_runs": blamed is not None or has_runs(project.pk)}
