@@ -70,15 +70,16 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def read(raw: msgspec.Raw | bytes) -> Event:
     """Return the event in a JSON text, an array of one event unwrapped; raise Unusable where there is none."""
+    text = bytes(raw)
+    if jsonclean.too_deep(text):
+        raise Unusable("too-deep", f"the event nests deeper than {jsonclean.MAX_DEPTH} levels")
     try:
         return _decode_event(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _read_leniently(bytes(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_leniently(text)
 
 
 def _read_leniently(text: bytes) -> Event:
-    if jsonclean.too_deep(text):
-        raise Unusable("too-deep", f"the event nests deeper than {jsonclean.MAX_DEPTH} levels")
     try:
         for _ in range(jsonclean.MAX_DEPTH):
             if not text.startswith(b"["):

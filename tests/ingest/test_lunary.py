@@ -106,6 +106,15 @@ def test_what_cannot_be_stored_is_refused_with_its_raw_text(event: Any, code: st
     assert not lunary.standalone_tools(made.groups[None])
 
 
+@pytest.mark.parametrize("depth", [300, 900, 5000, 200_000])
+def test_a_payload_that_nobody_could_read_again_is_refused_alone(depth: int) -> None:
+    deep = f'{{"type":"llm","event":"start","runId":"deep","input":{"[" * depth}{"]" * depth}}}'
+    shallow = '{"type":"llm","event":"start","runId":"shallow","input":' + "[" * 190 + "]" * 190 + "}"
+    made = lunary.decode(f'{{"events":[{shallow},{deep},{shallow}]}}'.encode(), RECEIVED)
+    assert [result.success for result in made.results] == [True, False, True]
+    assert made.groups[None].batch.refusals[0].code == "too-deep"
+
+
 def test_a_refused_tool_takes_all_its_events_with_it() -> None:
     tool = {"type": "tool", "event": "start", "runId": "t", "userId": "u"}
     made = decoded(
