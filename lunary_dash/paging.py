@@ -40,7 +40,7 @@ def decode(text: str, parts: int) -> Cursor:
     """Return the cursor in `text`, which must hold `parts` key parts; raise BadCursor for anything else."""
     try:
         raw = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error, RecursionError) as error:
         raise BadCursor("the page address is damaged: open the list again") from error
     if not isinstance(raw, list) or len(raw) != parts + 1 or raw[0] not in (0, 1):
         raise BadCursor("the page address does not fit this list: open the list again")

@@ -59,7 +59,10 @@ def _project(request: HttpRequest, *, public_ok: bool) -> Project:
         raise Refused("Invalid API key" if _is_uuid(text) else "Invalid access token")
     if holder.kind != "private" and not public_ok:
         raise Refused("This route requires a private API key")
-    return Project.objects.select_related("workspace").get(pk=holder.project_id)
+    project = Project.objects.select_related("workspace").filter(pk=holder.project_id).first()
+    if project is None:  # deleted while this process still remembers its key
+        raise Refused("Invalid API key")
+    return project
 
 
 def _project_of_session(request: HttpRequest) -> Project:

@@ -91,7 +91,9 @@ def list_runs(request: HttpRequest, project: Project) -> HttpResponse:
     filters = api_filters.parse(query(request))
     window = api_window.read(filters.controls, api_queries.SORTS, api_queries.DEFAULT_LIMIT)
     runs = api_queries.matching(project.pk, filters, _parent(project, filters))
-    found = api_queries.part(runs, window)
+    with api_queries.patient(filters):
+        found = api_queries.part(runs, window)
+        total = runs.count() if filters.controls.get("total") in ("1", "true") else UNSET
     beside = api_details.beside(project.pk, found.rows)
     where = place(request, project)
     return answer(
@@ -100,7 +102,7 @@ def list_runs(request: HttpRequest, project: Project) -> HttpResponse:
             limit=window.limit,
             next_cursor=found.next_cursor,
             data=[serial.run_view(run, each, where) for run, each in zip(found.rows, beside, strict=True)],
-            total=runs.count() if filters.controls.get("total") in ("1", "true") else UNSET,
+            total=total,
         )
     )
 
@@ -109,7 +111,8 @@ def list_runs(request: HttpRequest, project: Project) -> HttpResponse:
 def count_runs(request: HttpRequest, project: Project) -> HttpResponse:
     """Return the number of runs that the list with the same filters has, all of them."""
     filters = api_filters.parse(query(request))
-    return answer(api_queries.matching(project.pk, filters, _parent(project, filters)).count())
+    with api_queries.patient(filters):
+        return answer(api_queries.matching(project.pk, filters, _parent(project, filters)).count())
 
 
 @operation("Read a run", serial.RunView)

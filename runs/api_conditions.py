@@ -18,9 +18,10 @@ from django.utils import timezone
 from runs import conditions, spans
 from runs.api_filters import ANY_VALUE, FilterError, Filters
 from runs.fields import ALIASES, LIMITS, field_of
-from runs.models import EndUser, Feedback, Message, Run, RunBody, Side
+from runs.models import EndUser, Feedback, Message, Run, Side
 
 UNLISTED = "span"
+READ_BODIES = frozenset({"search", "string", "length"})
 COMPARED = {"gt": GreaterThan, "gte": GreaterThanOrEqual, "lt": LessThan, "lte": LessThanOrEqual, "eq": Exact}
 THUMB_WORDS = {
     ("thumb", "up"): "up",
@@ -43,6 +44,11 @@ def matching(project_id: int, filters: Filters) -> QuerySet[Run]:
     runs = runs.filter(reduce(or_ if filters.any_of else and_, found))
     named = any(leaf.id == "type" and UNLISTED in leaf.params[0] for leaf in filters.leaves)
     return runs if named else runs.exclude(type=UNLISTED)
+
+
+def reads_bodies(filters: Filters) -> bool:
+    """Tell whether a filter reads inputs and outputs, which takes as long as there are runs to read."""
+    return any(leaf.id in READ_BODIES or leaf.params[0] in ("q", "text") for leaf in filters.leaves)
 
 
 def every_run(project_id: int) -> QuerySet[Run]:
@@ -213,7 +219,7 @@ def _string(project_id: int, where: str, how: str, case: bool, text: str) -> Q: 
     forms = conditions.spellings(text)
     quoted = {"starts": [f'"{form}' for form in forms], "ends": [f'{form}"' for form in forms]}.get(how, [])
     found = reduce(or_, (Q(**{f"{column}__{lookup}": form}) for column in columns for form in (*forms, *quoted)))
-    bodies = RunBody.objects.filter(found, project_id=project_id, run_id=OuterRef("id"))
+    bodies = conditions.body_of_each(project_id).filter(found)
     sides = [Side.IN if column == "input" else Side.OUT for column in columns]
     said = Q(Exists(bodies)) | (Q(type="chat") | Q(type="thread")) & _said(
         sides, "contains" if case else "icontains", forms
@@ -230,7 +236,7 @@ def _said(sides: Sequence[str], lookup: str, forms: Sequence[str]) -> Q:
 
 
 def _length(project_id: int, where: str, operator: str, number: Decimal) -> Q:
-    bodies = RunBody.objects.filter(project_id=project_id, run_id=OuterRef("id"))
+    bodies = conditions.body_of_each(project_id)
     return Q(Exists(bodies.filter(_compare(Length(where), operator, number))))
 
 

@@ -16,6 +16,7 @@ from projects.api_access import data_api
 from projects.models import Project
 from runs import serial
 from runs.api_filters import FilterError
+from runs.patience import TooSlowError
 
 View = Callable[..., HttpResponseBase]
 EMPTY_BODY = b"{}"
@@ -63,6 +64,8 @@ def _guarded(view: View, keys: str) -> View:
             return api_error(unfit.status, str(unfit))
         except (FilterError, BadCursor) as error:
             return api_error(HTTPStatus.BAD_REQUEST, str(error))
+        except TooSlowError:
+            return api_error(HTTPStatus.BAD_REQUEST, "the search took too long: add from=, type= or user= to narrow it")
 
     return with_refusals if keys == "none" else data_api(public_ok=keys == "any")(with_refusals)
 

@@ -1,5 +1,6 @@
 """What the data API reads about runs: lists by keyset or page, one run, a sub-tree, usage. Project first, always."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,12 +17,14 @@ from runs.api_filters import Filters
 from runs.api_window import Key, Part, Window
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Message, Run
+from runs.patience import patience
 
 DEFAULT_LIMIT = 50
 MOST_RELATED = 50_000
-FAR = (
-    Decimal(10) ** 15
-)  # beyond any duration, count or cost: where unknown values sort, so that they come last both ways
+FAR = Decimal(10) ** 15
+"""Beyond any duration, count or cost: where unknown values sort, so that they come last both ways."""
+
+SEARCH_SECONDS = 20
 SORTS = ("createdAt", "duration", "tokens", "cost", "messagesCount")
 
 
@@ -37,6 +40,11 @@ def matching(project_id: int, filters: Filters, parent: Run | UUID | None = None
     if parent is not None:
         runs = runs.filter(_beneath(project_id, parent))
     return runs if filters.controls.get("repeats") in ("1", "true") else runs.filter(repeat_of=None)
+
+
+def patient(filters: Filters) -> AbstractContextManager[None]:
+    """Return what bounds the time of a search in payloads: TooSlowError ends one that takes SEARCH_SECONDS."""
+    return patience(SEARCH_SECONDS) if api_conditions.reads_bodies(filters) else nullcontext()
 
 
 def _beneath(project_id: int, parent: Run | UUID) -> Q:

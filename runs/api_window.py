@@ -81,24 +81,45 @@ def _order_name(wanted: Window) -> str:
     return f"{'-' if wanted.descending else ''}{wanted.sort}"
 
 
+def part_of_sorted(
+    keys: Sequence[tuple[Any, str]], wanted: Window, read_edge: Callable[[Any], Any]
+) -> tuple[Sequence[tuple[Any, str]], str | None]:
+    """Return the wanted part of (sort value, id) pairs that are sorted already, and the cursor of what follows."""
+    first = wanted.page * wanted.limit
+    if wanted.cursor is not None:
+        edge = _edge(wanted, read_edge, str)
+        first = sum(1 for key in keys if (key >= edge if wanted.descending else key <= edge))
+    shown = keys[first : first + wanted.limit]
+    more = len(keys) > first + wanted.limit
+    return shown, _encoded(wanted, *shown[-1]) if more else None
+
+
 def _cursor(wanted: Window, key: Key, column: str, last: Model) -> str:
-    value = getattr(last, column)
+    return _encoded(wanted, getattr(last, column), getattr(last, key.identity))
+
+
+def _encoded(wanted: Window, value: Any, identity: Any) -> str:
     edge = value.isoformat() if isinstance(value, datetime) else str(value)
-    return paging.encode(paging.Cursor((_order_name(wanted), edge, str(getattr(last, key.identity)))))
+    return paging.encode(paging.Cursor((_order_name(wanted), edge, str(identity))))
 
 
 def _after(wanted: Window, key: Key, column: str) -> Q:
     """Return what follows the cursor. The plain bound beside the exact one lets an index find where to begin."""
+    value, last = _edge(wanted, key.read, key.read_identity)
+    beyond = "lt" if wanted.descending else "gt"
+    exact = Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"{key.identity}__{beyond}": last})
+    return Q(**{f"{column}__{beyond}e": value}) & exact
+
+
+def _edge(wanted: Window, read: Callable[[Any], Any], read_identity: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Return the sort value and the id of the row that the cursor stands at."""
     order, edge, identity = paging.decode(wanted.cursor or "", 3).key
     if order != _order_name(wanted):
         raise paging.BadCursor("the cursor belongs to a list in another order: open the list again")
     try:
-        value, last = key.read(edge), key.read_identity(str(identity))
+        return read(edge), read_identity(str(identity).replace("\x00", "\ufffd"))
     except ValueError as error:
         raise paging.BadCursor("the cursor does not fit this list: open the list again") from error
-    beyond = "lt" if wanted.descending else "gt"
-    exact = Q(**{f"{column}__{beyond}": value}) | Q(**{column: value, f"{key.identity}__{beyond}": last})
-    return Q(**{f"{column}__{beyond}e": value}) & exact
 
 
 def _whole(name: str, text: str, default: int, least: int, most: int) -> int:

@@ -148,11 +148,19 @@ def containing(project_id: int, texts: Sequence[str]) -> Q:
     found = Q()
     for text in texts:
         inside = Q()
-        for form in spellings(text):
+        for form in {form.upper(): form for form in spellings(text)}.values():
             inside |= Q(input__icontains=form) | Q(output__icontains=form) | Q(error__icontains=form)
-        bodies = RunBody.objects.filter(inside, project_id=project_id, run_id=OuterRef("id"))
-        found &= Q(name__icontains=text) | Q(Exists(bodies))
+        found &= Q(name__icontains=text) | Q(Exists(body_of_each(project_id).filter(inside)))
     return found
+
+
+def body_of_each(project_id: int) -> QuerySet[RunBody]:
+    """Return the body of the run that an outer query stands at, for Exists.
+
+    A range of one id, not an equality: PostgreSQL would hash the equality, which reads every body of the project before
+    the first row (15 s instead of 0.5 s for the first page of a search through 300 000 runs).
+    """
+    return RunBody.objects.filter(project_id=project_id, run_id__gte=OuterRef("id"), run_id__lte=OuterRef("id"))
 
 
 def spellings(text: str) -> list[str]:

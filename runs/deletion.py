@@ -9,24 +9,36 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.apps import apps
-from django.db import connection, models, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 
 from projects.models import Project
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Alias, Deletion, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, Score, StaleHour
 
 BATCH = 2_000
+ATTEMPTS = 5
 UNCOUNTED = "span"
 
 
-@transaction.atomic
 def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
     """Delete a run and everything beneath it, return how many runs went; 0 when it isn't there (any more).
 
     A chat takes its messages and what its messages led to with it, a thread all its chats; a retry of a deleted chat
-    stays, as a chat of its own.
+    stays, as a chat of its own. Ingest may be writing to the same runs: whoever loses a deadlock begins again.
     """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _delete_run(project_id, run_id, reason)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    return _delete_run(project_id, run_id, reason)
+
+
+@transaction.atomic
+def _delete_run(project_id: int, run_id: UUID, reason: str) -> int:
     run = Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
     if run is None:
         return 0

@@ -7,6 +7,7 @@ cannot hide and a description without a route cannot exist. Tests hold both, and
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -113,6 +114,11 @@ INGEST = Operation(
 
 def document(server: str) -> dict[str, Any]:
     """Return the OpenAPI document for the API at `server` (an absolute address without a final slash)."""
+    return _document() | {"servers": [{"url": server}]}
+
+
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
     described = [(path, method, found) for path, found in sorted(routes().items()) for method in sorted(found)]
     types = [each for path, method, found in described for each in (found[method].answers, found[method].body) if each]
     _, components = msgspec.json.schema_components([*types, Fault], ref_template="#/components/schemas/{name}")
@@ -122,7 +128,6 @@ def document(server: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lunary Dash data API", "version": "1", "description": INTRODUCTION},
-        "servers": [{"url": server}],
         "paths": paths,
         "components": {
             "schemas": _with_numbers(components),

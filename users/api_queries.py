@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from django.db.models import DecimalField, Exists, OuterRef, Q, QuerySet, Subquery, Sum, TextField, Value
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast
 
-from runs import api_conditions, api_filters, api_window, conditions, keyset
+from runs import api_conditions, api_filters, api_queries, api_window, conditions, keyset
 from runs.api_filters import FilterError, Filters, Leaf
 from runs.api_window import Key, Part, Window
 from runs.models import EndUser, Run
@@ -18,7 +17,6 @@ from runs.models import EndUser, Run
 CONTROLS = frozenset({"search", "startDate", "endDate"})
 DEFAULT_LIMIT = 100
 SORTS = ("lastSeen", "createdAt", "cost")
-LEAST = Decimal(-1)  # below every cost: where users of unknown cost sort
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,9 @@ def _moment(name: str, filters: Filters) -> datetime | None:
 def one(project_id: int, user_id: str) -> Row | None:
     """Return the user of that id, None where there is none."""
     user = EndUser.objects.filter(project_id=project_id, id=user_id.replace("\x00", "\ufffd")).first()
-    return None if user is None else Row(user, _costs(project_id, [user.id], None, None).get(user.id))
+    if user is None:
+        return None
+    return Row(user, _costs(_billed(project_id, None, None).filter(user_id=user.id)).get(user.id))
 
 
 def count(project_id: int, wanted: Wanted) -> int:
@@ -73,17 +73,32 @@ def count(project_id: int, wanted: Wanted) -> int:
     return _matching(project_id, wanted).count()
 
 
-def part(project_id: int, wanted: Wanted) -> Part[Any]:
-    """Return the wanted part of the list as rows; raise lunary_dash.paging.BadCursor for a cursor of another list."""
-    by: dict[str, Any] = {"createdAt": "first_seen", "lastSeen": "last_seen"}
-    key = by.get(wanted.window.sort) or _sort_cost(project_id, wanted)
-    read_edge = keyset.moment if isinstance(key, str) else keyset.number
-    return api_window.part(_matching(project_id, wanted), wanted.window, Key(key, read_edge, read_identity=str))
+def part(project_id: int, wanted: Wanted) -> Part[EndUser]:
+    """Return the wanted part of the list; raise lunary_dash.paging.BadCursor for a cursor of another list."""
+    users = _matching(project_id, wanted)
+    if wanted.window.sort != "cost":
+        column = {"createdAt": "first_seen", "lastSeen": "last_seen"}[wanted.window.sort]
+        return api_window.part(users, wanted.window, Key(column, keyset.moment, read_identity=str))
+    return _by_cost(project_id, wanted, users)
+
+
+def _by_cost(project_id: int, wanted: Wanted, users: QuerySet[EndUser]) -> Part[EndUser]:
+    """Return the part in order of cost, unknown last: all costs in one pass, as each user's own would cost far more."""
+    unknown = -api_queries.FAR if wanted.window.descending else api_queries.FAR
+    costs = _costs(_billed(project_id, wanted.since, wanted.until))
+    known = ((costs.get(each), each) for each in users.values_list("id", flat=True))
+    keys = [(unknown if cost is None else cost, each) for cost, each in known]
+    keys.sort(reverse=wanted.window.descending)
+    shown, cursor = api_window.part_of_sorted(keys, wanted.window, keyset.number)
+    ids = [each for _, each in shown]
+    found = {user.id: user for user in EndUser.objects.filter(project_id=project_id, id__in=ids)}
+    return Part([found[each] for each in ids if each in found], cursor)
 
 
 def with_costs(project_id: int, wanted: Wanted, users: Sequence[EndUser]) -> list[Row]:
     """Return the users with what their runs cost in the time asked for."""
-    costs = _costs(project_id, [user.id for user in users], wanted.since, wanted.until)
+    runs = _billed(project_id, wanted.since, wanted.until)
+    costs = _costs(runs.filter(user_id__in=[user.id for user in users]))
     return [Row(user, costs.get(user.id)) for user in users]
 
 
@@ -108,14 +123,5 @@ def _billed(project_id: int, since: datetime | None, until: datetime | None) -> 
     return runs if until is None else runs.filter(started_at__lt=until)
 
 
-def _costs(
-    project_id: int, ids: Sequence[str], since: datetime | None, until: datetime | None
-) -> dict[str, Decimal | None]:
-    runs = _billed(project_id, since, until).filter(user_id__in=ids)
+def _costs(runs: QuerySet[Run]) -> dict[str | None, Decimal | None]:
     return dict(runs.order_by().values_list("user_id").annotate(spent=Sum("cost")))
-
-
-def _sort_cost(project_id: int, wanted: Wanted) -> Any:
-    runs = _billed(project_id, wanted.since, wanted.until).filter(user_id=OuterRef("id")).order_by()
-    spent = runs.values("user_id").annotate(spent=Sum("cost")).values("spent")
-    return Coalesce(Subquery(spent), Value(LEAST), output_field=DecimalField())

@@ -189,3 +189,9 @@ def test_a_base_address_may_bring_a_path_and_a_slash(script: Script, things: dic
     for route in ("runs/count", f"runs/{things['run']}", f"runs/{things['run']}/feedback", "health"):
         response = script.client.get(f"http://testserver{base}/v1/{route}", headers={"x-api-key": script.key or ""})
         assert response.status_code == 200
+
+
+def test_the_key_of_a_deleted_project_is_refused(project: Project, script: Script) -> None:
+    assert script.get("/v1/runs").status_code == 200
+    project.delete()
+    assert script.get("/v1/runs").status_code == 401

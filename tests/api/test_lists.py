@@ -1,5 +1,6 @@
 """Lists of runs: filters against a recount, pages by number and by cursor, counts."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -187,6 +188,15 @@ def test_what_cannot_be_had_is_refused_with_what_would_do(script: Script, query:
     response = script.get(f"/v1/runs?{query}")
     assert response.status_code == 400
     assert says in json.loads(response.content)["message"]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[" * 4000, b"[1]", b'[1,"-createdAt",5,{}]', b'[1,"-createdAt","0001-01-01","x"]', b"{}"]
+)
+def test_a_made_up_cursor_is_refused(script: Script, raw: bytes) -> None:
+    cursor = base64.urlsafe_b64encode(raw).decode()
+    for path in ("runs", "threads", "external-users", "ingest/rejections"):
+        assert script.get(f"/v1/{path}?cursor={cursor}").status_code == 400
 
 
 def test_a_cursor_of_another_order_is_refused(script: Script, many: list[Run]) -> None:

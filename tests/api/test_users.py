@@ -57,6 +57,7 @@ def test_users_are_filtered_and_searched(script: Script, users: None) -> None:
     ("sort", "expected"),
     [
         ("sortField=cost&sortDirection=desc", ["ben", "ana", "eva@example.com", "dan", "cleo"]),
+        ("sortField=cost&sortDirection=asc", ["eva@example.com", "ana", "ben", "cleo", "dan"]),
         ("sortField=createdAt&sortDirection=asc", ["ana", "ben", "cleo", "dan", "eva@example.com"]),
         ("sortField=lastSeen&sortDirection=asc", ["eva@example.com", "dan", "cleo", "ben", "ana"]),
     ],

@@ -1,10 +1,13 @@
 """What the data API changes: feedback, tags, scores, deletions, and that the books stay right."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from projects.models import Project
 from runs import deletion, ledger
@@ -206,3 +209,26 @@ def test_deleting_a_project_leaves_only_its_books(project: Project, script: Scri
     assert ledger.verify(Project(pk=number)).holds
     assert set(Deletion.objects.values_list("reason", flat=True)) == {"demo"}
     assert Run.objects.filter(project_id=other.pk).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_at_the_same_time_counts_each_run_once() -> None:
+    project = make.project()
+    agent = make.run(project, "agent")
+    chains = [make.child(agent, project, "chain") for _ in range(4)]
+    for chain in chains:
+        make.child(chain, project)
+    enter(project)
+    start = Barrier(5)
+
+    def delete(run: Run) -> int:
+        try:
+            start.wait()
+            return deletion.delete_run(project.pk, run.id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(5) as pool:
+        assert sum(pool.map(delete, [agent, *chains])) == 9
+    assert not Run.objects.filter(project_id=project.pk).exists()
+    assert ledger.verify(project).holds
