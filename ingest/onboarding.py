@@ -20,7 +20,7 @@ from lunary_dash.htmx import render_page, wants_partial
 from projects.access import Right, project_page
 from projects.models import Project
 from projects.queries import sending_key
-from projects.shell import Note
+from projects.shell import Note, server_address
 from runs.models import Run
 
 REFUSED_SHOWN = 3
@@ -65,11 +65,6 @@ def held_note(project: Project) -> Note:
     if number == 0:
         return Note("OK", "ok")
     return Note(f"{HELD_COUNTED}+ held" if number == HELD_COUNTED else f"{number} held", "warn")
-
-
-def server_address(request: HttpRequest) -> str:
-    """Return the address SDKs should send to: PUBLIC_URL, else the one this request came to."""
-    return str(settings.PUBLIC_URL) or request.build_absolute_uri(reverse("home")).rstrip("/")
 
 
 def _first_steps(request: HttpRequest, project: Project, partial: str) -> HttpResponse:

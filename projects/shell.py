@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -52,7 +53,7 @@ READING = (
 )
 RUNNING = (
     Place("ingest_health", "Ingest health", "activity", ("ingest_", "rejection_")),
-    Place("project_settings", "Settings", "settings", ("project_settings", "project_key", "key_")),
+    Place("project_settings", "Settings", "settings", ("project_settings", "project_connect", "project_key", "key_")),
 )
 
 # Apps above this one add what a row should say, by view name: `notes["ingest_health"] = held_events`.
@@ -82,6 +83,11 @@ def theme_of(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     chosen = user.theme if user is not None and user.is_authenticated else request.COOKIES.get(THEME_COOKIE)
     return chosen if chosen in Theme.values else str(Theme.AUTO)
+
+
+def server_address(request: HttpRequest) -> str:
+    """Return the address people and SDKs reach this server at: PUBLIC_URL, else the one this request came to."""
+    return str(settings.PUBLIC_URL) or request.build_absolute_uri(reverse("home")).rstrip("/")
 
 
 def projects_of(account: Account) -> list[Project]:

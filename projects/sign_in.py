@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.tokens import default_token_generator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode, urlsafe_base64_decode, urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -18,6 +18,7 @@ from lunary_dash.errors import error_page
 from projects import limits
 from projects.forms import NewPasswordForm, SignInForm
 from projects.models import Account
+from projects.shell import server_address
 
 
 @sensitive_post_parameters("password")
@@ -80,7 +81,7 @@ def password_link(request: HttpRequest, account: Account) -> str:
     """Return the address where the account's owner sets a password, once."""
     code = urlsafe_base64_encode(str(account.pk).encode())
     token = default_token_generator.make_token(account)
-    return request.build_absolute_uri(reverse("set_password", args=[code, token]))
+    return server_address(request) + reverse("set_password", args=[code, token]).removeprefix(get_script_prefix()[:-1])
 
 
 def safe_next(request: HttpRequest, target: str | None) -> str:

@@ -48,7 +48,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "drawer") drawer().querySelector(".drawer")?.focus();
+  if (event.detail.target?.id === "drawer") drawer().querySelector(".drawer")?.focus();
 });
 
 document.addEventListener("keydown", (event) => {

@@ -29,6 +29,6 @@ document.addEventListener("htmx:timeout", () => toast("The server takes too long
 
 // aria-busy while a region is being replaced, so it dims and screen readers wait.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.target.id !== "drawer" && !event.target.closest("[data-quiet]")) event.detail.target.setAttribute("aria-busy", "true");
+  if (event.detail.target && event.detail.target.id !== "drawer" && !event.target.closest("[data-quiet]")) event.detail.target.setAttribute("aria-busy", "true");
 });
-document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
+document.addEventListener("htmx:afterRequest", (event) => event.detail.target?.removeAttribute("aria-busy"));
