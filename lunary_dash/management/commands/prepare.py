@@ -1,6 +1,9 @@
 """`manage.py prepare`: what has to be true before the first request."""
 
+import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +14,28 @@ from django.db import connection as db
 from lunary_dash.supervisor import connection
 from projects.first_start import ensure_first_start
 
+AGAIN_SECONDS = 0.2
 ONE_AT_A_TIME = 7_301_944
 """Any number that nothing else uses as an advisory lock."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for whoever prepares the same database.
+
+    Asks again and again rather than waiting inside one statement: CREATE INDEX CONCURRENTLY waits for every statement
+    under way, and the two would wait for each other.
+    """
+    with db.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ONE_AT_A_TIME])
+            if cursor.fetchone() == (True,):
+                break
+            time.sleep(AGAIN_SECONDS)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
 
 
 class Command(BaseCommand):
@@ -27,11 +50,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, url: str = "", **options: Any) -> None:
         """Prepare, and keep the first login in DATA_DIR/connection.json."""
-        with db.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
+        with alone():
             call_command("migrate", verbosity=0, interactive=False)
             first = ensure_first_start(url)
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
         if first:
             connection.write(settings.DATA_DIR, first.connection())
         call_command("collectstatic", verbosity=0, interactive=False)

@@ -19,6 +19,7 @@ class Command(BaseCommand):
         threads = env.integer("WORKER_THREADS", 4, minimum=1, maximum=64)
         app.worker_main(
             [
+                "--quiet",
                 "worker",
                 "--pool=threads",
                 f"--concurrency={threads}",
