@@ -23,6 +23,8 @@ from projects.sign_in import safe_next
 
 PAGE_SIZE = 50
 REPLAYED_AT_ONCE = 2000  # events of one reason per click: a few seconds
+REPLAY_STEP = 100  # events in memory at a time
+SHOWN_CHARACTERS = 200_000  # of a raw event
 CHART = (840, 96)
 SPARK = (180, 24)
 
@@ -68,10 +70,12 @@ def rejection_page(request: HttpRequest, project: Project, rejection_id: UUID) -
     event = held.one(project.pk, rejection_id)
     if event is None:
         raise Http404("this event is not held any more")
+    pretty = _pretty(event.event)
     context = {
         "project": project,
         "event": event,
-        "pretty": _pretty(event.event),
+        "pretty": pretty[:SHOWN_CHARACTERS],
+        "cut": len(pretty) - SHOWN_CHARACTERS,
         "standalone": event.code == STANDALONE_TOOL,
         "kept_until": event.received_at + timedelta(days=settings.REJECTION_DAYS),
         "stored": queries.find(project.pk, event.run_id) if event.run_id and event.replayed_at else None,
@@ -100,7 +104,9 @@ def replay_reason(request: HttpRequest, project: Project) -> HttpResponse:
     """Try to store all events of one reason again, oldest first."""
     waiting = held.waiting(project.pk, request.POST.get("reason", ""), REPLAYED_AT_ONCE + 1)
     events = waiting[:REPLAYED_AT_ONCE]
-    stored = intake.replay(project, events)
+    stored = 0
+    for start in range(0, len(events), REPLAY_STEP):
+        stored += intake.replay(project, held.these(project.pk, events[start : start + REPLAY_STEP]))
     still = len(events) - stored
     parts = [f"{stored} of {len(events)} events are stored now." if events else "No event of this reason waits."]
     if still:

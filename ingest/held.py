@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Case, F, Func, IntegerField, Q, QuerySet, TextField, Value, When
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from ingest.events import Refusal
@@ -21,6 +22,7 @@ from runs.models import Run, RunFlag
 
 _NAMESPACE: Final = uuid.UUID("6f4c3a52-8a55-4d4c-9d0e-6d0a6a1f6b5e")
 _PURGE_STEP: Final = 5000
+LISTED_BYTES: Final = 64 * 1024
 # Reasons by machine name, as headings; the full reason stands with each event.
 TITLES: Final = {
     "standalone-tool": "Tool outside an agent or a chain",
@@ -127,40 +129,49 @@ def held_run_ids(project_id: int, ids: Mapping[str, str]) -> set[str]:
 
 
 def page(project_id: int, cursor: str | None = None, limit: int = 50, code: str | None = None) -> Page[Held]:
-    """Return held events newest first, replayed ones too; raise BadCursor for a cursor that is not ours."""
-    rows = Rejection.objects.filter(project_id=project_id)
+    """Return held events newest first, replayed ones too; raise BadCursor for a cursor that is not ours.
+
+    The raw text of an event larger than LISTED_BYTES is left out (""), so that no list reads megabytes; `one` has it.
+    """
+    rows = _listed(project_id)
     if code:
         rows = rows.filter(code=code)
     at = _cursor(cursor)
     if at is None:
-        found = [_held(row) for row in rows.order_by("-received_at", "id")[: limit + 1]]
+        found = [_held(row, row.brief) for row in rows.order_by("-received_at", "id")[: limit + 1]]
         return _page(found[:limit], older=len(found) > limit, newer=False)
     moment, row_id = at.key
     if at.forward:
         rows = rows.filter(Q(received_at__lt=moment) | Q(received_at=moment, id__gt=row_id))
-        found = [_held(row) for row in rows.order_by("-received_at", "id")[: limit + 1]]
+        found = [_held(row, row.brief) for row in rows.order_by("-received_at", "id")[: limit + 1]]
         return _page(found[:limit], older=len(found) > limit, newer=True)
     rows = rows.filter(Q(received_at__gt=moment) | Q(received_at=moment, id__lt=row_id))
-    found = [_held(row) for row in rows.order_by("received_at", "-id")[: limit + 1]]
+    found = [_held(row, row.brief) for row in rows.order_by("received_at", "-id")[: limit + 1]]
     return _page(found[:limit][::-1], older=True, newer=len(found) > limit)
 
 
 def one(project_id: int, rejection_id: uuid.UUID) -> Held | None:
     """Return one held event."""
     row = Rejection.objects.filter(project_id=project_id, id=rejection_id).first()
-    return None if row is None else _held(row)
+    return None if row is None else _held(row, row.event)
 
 
 def about(project_id: int, run_ids: Sequence[str]) -> list[Held]:
     """Return the newest held events that name one of the ids."""
-    rows = Rejection.objects.filter(project_id=project_id, run_id__in=run_ids).order_by("-received_at", "id")[:10]
-    return [_held(row) for row in rows]
+    rows = _listed(project_id).filter(run_id__in=run_ids).order_by("-received_at", "id")[:10]
+    return [_held(row, row.brief) for row in rows]
 
 
-def waiting(project_id: int, code: str, limit: int) -> list[Held]:
-    """Return events of one reason that were not replayed, oldest first."""
-    rows = Rejection.objects.filter(project_id=project_id, code=code, replayed_at=None).order_by("received_at", "-id")
-    return [_held(row) for row in rows[:limit]]
+def waiting(project_id: int, code: str, limit: int) -> list[uuid.UUID]:
+    """Return the events of one reason that were not replayed, oldest first."""
+    rows = Rejection.objects.filter(project_id=project_id, code=code, replayed_at=None)
+    return list(rows.order_by("received_at", "-id").values_list("id", flat=True)[:limit])
+
+
+def these(project_id: int, ids: Sequence[uuid.UUID]) -> list[Held]:
+    """Return the events with these ids, whole, oldest first."""
+    rows = Rejection.objects.filter(project_id=project_id, id__in=ids).order_by("received_at", "-id")
+    return [_held(row, row.event) for row in rows]
 
 
 def mark_replayed(project_id: int, ids: Sequence[uuid.UUID]) -> None:
@@ -189,8 +200,19 @@ def _id(project_id: int, refusal: Refusal) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, f"{project_id}\0{refusal.code}\0{refusal.event}")
 
 
-def _held(row: Rejection) -> Held:
-    return Held(row.id, row.run_id, row.code, row.reason, row.event, row.received_at, row.times, row.replayed_at)
+def _listed(project_id: int) -> QuerySet[Any]:
+    """Return a project's rows with `brief`, the raw text where it is short."""
+    size = Func(F("event"), function="octet_length", output_field=IntegerField())
+    brief = Case(
+        When(condition=LessThanOrEqual(size, LISTED_BYTES), then=F("event")),
+        default=Value(""),
+        output_field=TextField(),
+    )
+    return Rejection.objects.filter(project_id=project_id).annotate(brief=brief).defer("event")
+
+
+def _held(row: Any, event: str) -> Held:
+    return Held(row.id, row.run_id, row.code, row.reason, event, row.received_at, row.times, row.replayed_at)
 
 
 def _page(rows: list[Held], *, older: bool, newer: bool) -> Page[Held]:

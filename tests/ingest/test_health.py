@@ -93,6 +93,15 @@ def test_reasons_are_counted_and_raw_events_opened(sender: Sender, people: make.
     assert "<b>search" not in opened
 
 
+def test_a_huge_event_is_listed_without_its_text_and_shown_in_part(sender: Sender, people: make.People) -> None:
+    sender.send(TOOL | {"input": "x" * 300_000})
+    client = make.client_for(people.viewer)
+    assert len(page(client, health(sender))) < 100_000
+    opened = page(client, health(sender, f"/{Rejection.objects.get().id}"))
+    assert "more characters are not shown here" in opened
+    assert len(opened) < 300_000
+
+
 def test_the_switch_and_replaying_a_reason(sender: Sender, people: make.People) -> None:
     sender.send(TOOL, {"type": "tool", "event": "end", "runId": "my-tool", "output": "a"})
     owner = make.client_for(people.owner)

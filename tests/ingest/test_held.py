@@ -46,7 +46,8 @@ def test_replaying_stores_what_is_allowed_now(sender: Sender) -> None:
     sender.send(TOOL)
     sender.send(END)
     project = accept_tools(sender)
-    assert intake.replay(project, held.waiting(project.pk, "standalone-tool", 10)) == 2
+    waiting = held.waiting(project.pk, "standalone-tool", 10)
+    assert intake.replay(project, held.these(project.pk, waiting)) == 2
     assert Run.objects.get(project_id=project.pk).status == "success"
     assert held.waiting(project.pk, "standalone-tool", 10) == []
     assert all(event.replayed_at for event in held.page(project.pk).rows)
