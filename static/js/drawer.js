@@ -14,7 +14,7 @@ function mark(link) {
 function closeDrawer() {
   const link = currentLink();
   const close = drawer().querySelector("[data-close]");
-  if (close) history.replaceState(history.state, "", close.href);
+  if (close) history.replaceState(history.state, "", close.href.replace(/\?$/, ""));
   drawer().replaceChildren();
   mark(null);
   link?.focus();
