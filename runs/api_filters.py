@@ -29,6 +29,9 @@ PAGE_NAMES = frozenset(
     | {f"{figure}_{edge}" for figure in ("cost", "duration", "tokens") for edge in ("min", "max")}
 )
 """Filters that only the run list's own addresses have; `runs.fields` reads their values."""
+NAMED_NONE = frozenset({"user", "team", "organization", "tag", "template"})
+"""Filters whose empty value says something: runs that have no user, team, …"""
+
 FIGURES = frozenset({"cost", "duration", "tokens"})
 _COMPARISON = re.compile(r"(?:(?:total|prompt|completion)(?:\.|%2[eE]|$))?(?:n?eq|[gl]te?)(?:\.|%2[eE]|$)")
 MOST_VALUES = 200
@@ -67,9 +70,9 @@ def parse(query: str, also: frozenset[str] = frozenset()) -> Filters:
     controls: dict[str, str] = {}
     leaves: list[Leaf] = []
     for part in query.removeprefix("OR").split("&") if any_of else query.split("&"):
-        raw_name, _, raw = part.partition("=")
+        raw_name, separator, raw = part.partition("=")
         name = unquote_plus(raw_name)
-        if not name or not raw:
+        if not name or not (raw or (separator and name in NAMED_NONE)):
             continue
         if name in CONTROLS or name in also:
             controls[name] = _text(raw)
@@ -149,6 +152,11 @@ def _stored(value: Any) -> Any:
     if isinstance(value, dict | list):
         raise ValueError("a value is a text, a number, true, false or null")
     return value
+
+
+def _word(raw: str) -> tuple[str, ...]:
+    """Decode one value that may hold commas; empty stands for runs that have none."""
+    return (_text(raw),)
 
 
 def _feedback(raw: str) -> tuple[tuple[str, Any], ...]:
@@ -246,6 +254,10 @@ def _several(id: str) -> Spec:
     return Spec(id, (_words,), _SEVERAL)
 
 
+def _single(id: str) -> Spec:
+    return Spec(id, (_word,), "one value, whatever it holds; repeat the filter for several, leave it empty for none")
+
+
 def _compared(id: str, unit: str) -> Spec:
     return Spec(id, (_operator, _number), f"{_COMPARED}, in {unit}")
 
@@ -253,19 +265,20 @@ def _compared(id: str, unit: str) -> Spec:
 FILTERS: dict[str, Spec] = {
     "type": _several("type"),
     "models": _several("name"),
-    "model": _several("name"),
-    "name": _several("name"),
+    "model": _single("name"),
+    "name": _single("name"),
     "tools": Spec("tools", (_text,), "a part of the tool's name"),
     "retrievers": Spec("retrievers", (_text,), "a part of the retriever's name"),
     "tags": _several("tag"),
-    "tag": _several("tag"),
+    "tag": _single("tag"),
     "templates": _several("template"),
+    "template": _single("template"),
     "status": _several("status"),
     "feedback": Spec("feedback", (_feedback,), 'up, down, none, comment, or JSON such as {"thumb":"up"}'),
     "users": _several("user"),
-    "user": _several("user"),
-    "team": _several("team"),
-    "organization": _several("organization"),
+    "user": _single("user"),
+    "team": _single("team"),
+    "organization": _single("organization"),
     "user-props": Spec("user-props", (_text, _value), "key.value"),
     "metadata": Spec("metadata", (_text, _value), "key.value (a dot in the key as %2E), or metadata.key=value"),
     "date": Spec("date", (_choice("gt", "gte", "lt", "lte"), _moment), "operator.time (operators gt gte lt lte)"),
@@ -299,4 +312,4 @@ FILTERS: dict[str, Spec] = {
     "custom-events": _several("custom-events"),
 }
 METADATA_KEY = Spec("metadata", (_value,), "a value")
-MANY = frozenset(spec.id for spec in FILTERS.values() if spec.params == (_words,))
+MANY = frozenset(spec.id for spec in FILTERS.values() if spec.params in ((_words,), (_word,)))

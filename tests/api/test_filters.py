@@ -31,6 +31,8 @@ def encode_twice(text: str) -> str:
         ("models=gpt-4%2E1", [("name", ("gpt-4.1",))]),
         ("models=gpt-4%252E1%2Cdeepseek%252Fr1", [("name", ("gpt-4.1", "deepseek/r1"))]),
         ("model=a&model=b&model=a", [("name", ("a", "b"))]),
+        ("user=Smith,+J.&user=", [("user", ("Smith, J.", ""))]),
+        ("users=&tags=", []),
         ("tokens=total.gt.100", [("tokens", "total", "gt", Decimal(100))]),
         ("duration=gt.5", [("duration", "gt", Decimal(5))]),
         ("duration=gte.0.25", [("duration", "gte", Decimal("0.25"))]),
