@@ -5,10 +5,10 @@ import time
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils.cache import patch_vary_headers
 
-from lunary_dash.errors import is_data_path
+from lunary_dash.errors import error_page, is_data_path
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -67,6 +67,20 @@ def cors_for_data_paths(get_response: Next) -> Next:
         response = HttpResponse(status=204) if request.method == "OPTIONS" else get_response(request)
         allow_origin(request, response)
         return response
+
+    return middleware
+
+
+def explain_wrong_method(get_response: Next) -> Next:
+    """Give a page to somebody who typed or reloaded an address that only forms send to; Django's 405 is blank."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed) or response.content:
+            return response
+        page = error_page(request, 405)
+        page["Allow"] = response["Allow"]
+        return page
 
     return middleware
 

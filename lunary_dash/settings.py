@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "lunary_dash.middleware.explain_wrong_method",
 ]
 
 ROOT_URLCONF = "lunary_dash.urls"

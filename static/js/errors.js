@@ -27,6 +27,9 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("htmx:sendError", () => toast("The server can’t be reached. What you see is the last answer."));
 document.addEventListener("htmx:timeout", () => toast("The server takes too long. What you see is the last answer."));
 
+// Good news from the last form goes by itself; bad news stays until the next page.
+for (const note of document.querySelectorAll(".toast-success, .toast-info")) setTimeout(() => note.remove(), 6000);
+
 // aria-busy while a region is being replaced, so it dims and screen readers wait.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target && event.detail.target.id !== "drawer" && !event.target.closest("[data-quiet]")) event.detail.target.setAttribute("aria-busy", "true");

@@ -73,6 +73,13 @@ def test_scripts_get_one_json_shape(visitor: Client, path: str, status: int, tit
     assert "secret detail" not in response.content.decode()
 
 
+def test_an_address_for_forms_explains_itself_to_somebody_who_typed_it(visitor: Client) -> None:
+    response = visitor.get("/logout")
+    assert response.status_code == 405
+    assert response["Allow"] == "POST"
+    assert "button or link" in response.content.decode()
+
+
 def test_a_form_from_an_old_page_is_refused_with_advice() -> None:
     response = Client(enforce_csrf_checks=True).post("/login", {"email": "a@example.com", "password": "x"})
     assert response.status_code == 403
