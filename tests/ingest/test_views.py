@@ -121,7 +121,11 @@ def test_packed_bodies_are_unpacked(sender: Sender, encoding: str, pack: Any) ->
     assert stored(sender) == [RUN]
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"[]" * 99)[:-9], gzip.compress(b"[]") + b"tail"])
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", gzip.compress(b"[]" * 99)[:-9], gzip.compress(b"[]") + b"tail"],
+    ids=["not packed", "cut short", "with a tail"],
+)
 def test_a_broken_gzip_is_400(sender: Sender, body: bytes) -> None:
     response = sender.post(body, Content_Encoding="gzip")
     assert response.status_code == 400
