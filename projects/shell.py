@@ -71,10 +71,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     context["seat"] = taken
     context["may"] = {right.value: taken is not None and taken.may(right) for right in Right}
     if taken is not None and taken.project is not None:
-        context["navigation"] = [
-            [row for place in group if (row := _row(request, taken, taken.project, place))]
-            for group in (READING, RUNNING)
-        ]
+        context["navigation"] = _navigation(request, taken, taken.project)
     return context
 
 
@@ -97,6 +94,12 @@ def projects_of(account: Account) -> list[Project]:
         workspace__memberships__account=account, workspace__memberships__role__in=readers
     )
     return list(mine.order_by("workspace__name", "workspace_id", "name", "pk"))
+
+
+def _navigation(request: HttpRequest, taken: Seat, project: Project) -> list[list[Row]]:
+    """Return the groups of rows the person may open; none where the role reads nothing."""
+    groups = [[row for place in group if (row := _row(request, taken, project, place))] for group in (READING, RUNNING)]
+    return [group for group in groups if group]
 
 
 def _row(request: HttpRequest, taken: Seat, project: Project, place: Place) -> Row | None:

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from lunary_dash.htmx import render_page
 from projects import gallery as showcase
 from projects.access import account
 from projects.forms import ChangePasswordForm, ProfileForm
@@ -70,5 +71,6 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def gallery(request: HttpRequest) -> HttpResponse:
-    """Show every component with sample content."""
-    return render(request, "projects/gallery.html", showcase.samples())
+    """Show every component with sample content; `?peek=1` opens the drawer."""
+    context = showcase.samples() | {"peek": "peek" in request.GET}
+    return render_page(request, "projects/gallery.html", context, partial="drawer")

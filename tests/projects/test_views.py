@@ -96,5 +96,21 @@ def test_the_frame_costs_few_queries(django_assert_max_num_queries: DjangoAssert
 def test_the_gallery_shows_every_component_to_people_who_are_logged_in() -> None:
     assert Client().get("/gallery").status_code == 302
     page = make.client_for(make.account()).get("/gallery").content.decode()
-    for part in ("metric-strip", "table", "badge", "chip", "segment", "btn", "kv", "empty", "pager", "code", "field"):
+    drawer = make.client_for(make.account()).get("/gallery?peek=1", headers={"HX-Request": "true"}).content.decode()
+    assert drawer.strip().startswith('<aside class="drawer"')
+    for part in (
+        "metric-strip",
+        "tree",
+        "bubble",
+        "table",
+        "badge",
+        "chip",
+        "segment",
+        "btn",
+        "kv",
+        "empty",
+        "pager",
+        "code",
+        "field",
+    ):
         assert f'class="{part}' in page, part
