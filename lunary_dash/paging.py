@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 Row = TypeVar("Row")
 
 
-class BadCursor(ValueError):
+class BadCursor(ValueError):  # noqa: N818 - an answer to a person, not a fault
     """The cursor in a URL is not one this application made."""
 
 
