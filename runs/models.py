@@ -269,8 +269,10 @@ class Deletion(models.Model):
 
 
 class StaleHour(models.Model):
-    """A mark that an hour's buckets must be recomputed. Each writing transaction adds its own row, so none is lost:
-    the recompute deletes exactly the marks whose runs its snapshot sees.
+    """A mark that an hour's buckets must be recomputed.
+
+    Each writing transaction adds its own row, so none is lost: the recompute deletes exactly the marks whose runs its
+    snapshot sees.
     """
 
     pk = models.CompositePrimaryKey("project_id", "hour", "id")

@@ -4,43 +4,68 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='KeyPulse',
+            name="KeyPulse",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'key_id', 'minute', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('key_id', models.IntegerField(help_text='0: no key of ours (legacy reports)')),
-                ('minute', models.DateTimeField()),
-                ('accepted', models.IntegerField(default=0)),
-                ('rejected', models.IntegerField(default=0)),
-                ('last_event_at', models.DateTimeField()),
-                ('skew_ms', models.BigIntegerField(help_text="our clock minus the newest event's timestamp, last request", null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "key_id", "minute", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                ("key_id", models.IntegerField(help_text="0: no key of ours (legacy reports)")),
+                ("minute", models.DateTimeField()),
+                ("accepted", models.IntegerField(default=0)),
+                ("rejected", models.IntegerField(default=0)),
+                ("last_event_at", models.DateTimeField()),
+                (
+                    "skew_ms",
+                    models.BigIntegerField(
+                        help_text="our clock minus the newest event's timestamp, last request", null=True
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Rejection',
+            name="Rejection",
             fields=[
-                ('pk', models.CompositePrimaryKey('project_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('project_id', models.IntegerField()),
-                ('id', models.UUIDField(help_text='deterministic: UUIDv5 of project, reason code and raw text, so a repeat is one row')),
-                ('key_id', models.IntegerField(null=True)),
-                ('run_id', models.TextField(help_text='as sent', null=True)),
-                ('code', models.TextField(help_text='machine name of the reason, e.g. standalone-tool')),
-                ('reason', models.TextField(help_text='what a person reads, and what the client was answered')),
-                ('event', models.TextField(help_text='the event as received')),
-                ('received_at', models.DateTimeField()),
-                ('times', models.IntegerField(default=1)),
-                ('replayed_at', models.DateTimeField(null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project_id", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("project_id", models.IntegerField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        help_text="deterministic: UUIDv5 of project, reason code and raw text, so a repeat is one row"
+                    ),
+                ),
+                ("key_id", models.IntegerField(null=True)),
+                ("run_id", models.TextField(help_text="as sent", null=True)),
+                ("code", models.TextField(help_text="machine name of the reason, e.g. standalone-tool")),
+                ("reason", models.TextField(help_text="what a person reads, and what the client was answered")),
+                ("event", models.TextField(help_text="the event as received")),
+                ("received_at", models.DateTimeField()),
+                ("times", models.IntegerField(default=1)),
+                ("replayed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(models.F('project_id'), models.OrderBy(models.F('received_at'), descending=True), models.F('id'), name='rejection_newest')],
+                "indexes": [
+                    models.Index(
+                        models.F("project_id"),
+                        models.OrderBy(models.F("received_at"), descending=True),
+                        models.F("id"),
+                        name="rejection_newest",
+                    )
+                ],
             },
         ),
     ]
