@@ -120,7 +120,7 @@ def test_stop_ends_a_copy_from_another_terminal(tmp_path: Path) -> None:
     assert "nothing runs" in copy.command(["stop"]).stdout
     with running(copy):
         assert f"stopped {copy.url}" in copy.command(["stop"]).stdout
-        assert copy.pids() == []
+        until(lambda: not copy.pids(), 1, "the supervisor too is gone")
 
 
 def test_a_taken_port_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
