@@ -123,6 +123,9 @@ SORTS: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 _AGGREGATES = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _COLUMNS = ", ".join(f"groups.{name}" for name in (*SUMS, "users"))
+_ALL = ", ".join(f"coalesce(sum({name}), 0) AS all_{name}" for name in SUMS)
+_REST = ", ".join(f"coalesce(sum({name}) FILTER (WHERE id = ''), 0) AS rest_{name}" for name in SUMS)
+_KEY = 1 + len(SUMS) + 1 + 3  # where a page row has its sort key: after id, sums, users and three of the person
 
 
 def groups(
@@ -133,26 +136,28 @@ def groups(
     `search` looks in ids and, for users, names and e-mails. It narrows the rows, never the totals.
     """
     grouped, parameters = _grouped(project_id, level, within)
-    total, unattributed, count = _totals(grouped, parameters)
     parameters |= {"search": f"%{_escaped(search)}%", "limit": PAGE + 1}
-    searched = "" if not search else f" AND ({' OR '.join(_searched(level))})"
-    matching = _scalar(
-        f"{grouped} SELECT count(*) FROM groups {_join(level)} WHERE groups.id <> ''{searched}", parameters
-    )
+    searched = f" AND ({' OR '.join(_searched(level))})" if search else ""
     at = _decoded(cursor, sort) if cursor else None
     rows = _page_rows(grouped, parameters, level, searched, sort, at)
+    total, unattributed, count, matching = _totals(rows[0])
+    rows = [row for row in rows if row[0] is not None]
     return Groups(
-        page=_page([_row(row, total, level) for row in rows], [row[-1] for row in rows], at),
+        page=_page([_row(row, total, level) for row in rows], [row[_KEY] for row in rows], at),
         total=total,
         unattributed=Row("", unattributed, _share(unattributed, total)),
         count=count,
-        matching=matching if search else count,
+        matching=matching,
     )
 
 
 def _page_rows(
     grouped: str, parameters: dict[str, Any], level: Level, searched: str, sort: str, at: Cursor | None
 ) -> list[tuple[Any, ...]]:
+    """Return a page's rows and one more, the totals in each: grouping is the work, so it is done once.
+
+    Where the page is empty there is one row, of totals beside NULLs.
+    """
     expression, _ = SORTS[sort]
     forward = at is None or at.forward
     beyond = ""
@@ -160,13 +165,17 @@ def _page_rows(
         less, after = ("<", ">") if forward else (">", "<")
         beyond = f" AND ({expression} {less} %(key)s OR ({expression} = %(key)s AND groups.id {after} %(id)s))"
         parameters = parameters | {"key": at.key[0], "id": at.key[1]}
-    order = f"{expression} DESC, groups.id" if forward else f"{expression}, groups.id DESC"
+    order = "sort_key DESC, id" if forward else "sort_key, id DESC"
+    wanted = f"FROM groups {_join(level)} WHERE groups.id <> ''{searched}"
+    matching = f"(SELECT count(*) {wanted})" if searched else "count(*) FILTER (WHERE id <> '')"
     return _rows(
-        f"""{grouped}
-        SELECT groups.id, {_COLUMNS}, {_person_columns(level)}, {expression}
-          FROM groups {_join(level)}
-         WHERE groups.id <> ''{searched}{beyond}
-         ORDER BY {order} LIMIT %(limit)s""",
+        f"""{grouped},
+        page AS (
+            SELECT groups.id, {_COLUMNS}, {_person_columns(level)}, {expression} AS sort_key
+              {wanted}{beyond} ORDER BY {order} LIMIT %(limit)s),
+        totals AS (
+            SELECT {_ALL}, {_REST}, count(*) FILTER (WHERE id <> '') AS groups, {matching} AS matching FROM groups)
+        SELECT page.*, totals.* FROM totals LEFT JOIN page ON true ORDER BY {order}""",
         parameters,
     )
 
@@ -182,19 +191,16 @@ def _grouped(project_id: int, level: Level, within: Within) -> tuple[str, dict[s
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     users = "count(DISTINCT nullif(user_id, ''))" if level is not Level.USER else "1"
     return (
-        f"WITH groups AS (SELECT {level.value} AS id, {_AGGREGATES}, {users} AS users"
+        f"WITH groups AS MATERIALIZED (SELECT {level.value} AS id, {_AGGREGATES}, {users} AS users"
         f" FROM {source} {where} GROUP BY 1)",
         parameters,
     )
 
 
-def _totals(grouped: str, parameters: dict[str, Any]) -> tuple[Sums, Sums, int]:
-    """Return the sums of all groups, of the unattributed one, and how many groups have an id."""
-    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in SUMS)
-    rest = ", ".join(f"coalesce(sum({name}) FILTER (WHERE id = ''), 0)" for name in SUMS)
-    (row,) = _rows(f"{grouped} SELECT {sums}, {rest}, count(*) FILTER (WHERE id <> '') FROM groups", parameters)
-    width = len(SUMS)
-    return _sums(row[:width]), _sums(row[width : 2 * width]), int(row[-1])
+def _totals(row: tuple[Any, ...]) -> tuple[Sums, Sums, int, int]:
+    """Return the sums of all groups and of the unattributed one, how many groups have an id, and how many match."""
+    totals, width = row[_KEY + 1 :], len(SUMS)
+    return _sums(totals[:width]), _sums(totals[width : 2 * width]), int(totals[-2]), int(totals[-1])
 
 
 def _join(level: Level) -> str:
@@ -204,7 +210,11 @@ def _join(level: Level) -> str:
 
 
 def _person_columns(level: Level) -> str:
-    return "person.props, person.first_seen, person.last_seen" if level is Level.USER else "NULL, NULL, NULL"
+    return (
+        "person.props, person.first_seen, person.last_seen"
+        if level is Level.USER
+        else "NULL AS props, NULL AS first_seen, NULL AS last_seen"
+    )
 
 
 def _searched(level: Level) -> list[str]:
@@ -287,10 +297,6 @@ def find_person(project_id: int, user_id: str) -> Person | None:
     if Run.objects.filter(project_id=project_id, user_id=user_id).exists():
         return person(user_id, None, None, None)
     return None
-
-
-def _scalar(statement: str, parameters: dict[str, Any]) -> int:
-    return int(_rows(statement, parameters)[0][0])
 
 
 def _rows(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
