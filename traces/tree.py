@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -185,8 +186,7 @@ def grow(trace_id: UUID, rows: Iterable[RunRow]) -> Forest:
     )
 
 
-def _start_order(row: RunRow) -> tuple[datetime, UUID]:
-    return row.started_at, row.id
+_start_order = attrgetter("started_at", "id")
 
 
 def _attach(node: Node, nodes: dict[UUID, Node], orphans: list[Node], trace_id: UUID) -> None:

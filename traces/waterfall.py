@@ -27,9 +27,9 @@ class Bar(msgspec.Struct, frozen=True):
     width: float
 
     @property
-    def middle(self) -> float:
-        """Where a mark without extent is drawn."""
-        return round(self.x + self.width / 2, 2)
+    def end(self) -> float:
+        """Where it ends."""
+        return round(self.x + self.width, 2)
 
 
 class Tick(msgspec.Struct, frozen=True):

@@ -50,8 +50,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   location.assign(link.href);
 });
 
-document.addEventListener("htmx:afterSwap", (event) => {
+// The footer says how many runs are shown: lists that were opened count.
+function recount() {
+  const shown = document.querySelectorAll(".tree-body a.line:not(.line-more)").length;
+  document.querySelector("[data-shown]").textContent = String(shown).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target.id === "detail") detail().scrollTop = 0;
+  else recount();
 });
 
 document.addEventListener("keydown", (event) => {

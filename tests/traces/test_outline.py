@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.traces.forests import chain_of, row, rows, uid
+from tests.traces.forests import chain_of, relaxed, row, rows, uid
 from traces.outline import CHUNK, EAGER, GLIMPSE, LEVELS, ROWS, Ask, Expand, Fold, More, Outline, Row, branch, outline
 from traces.tree import Forest, Group, RunRow, grow
 
@@ -39,6 +39,7 @@ asks = st.builds(
 )
 
 
+@relaxed
 @given(rows(), asks)
 def test_any_forest_and_any_address_give_a_well_formed_page(given_rows: list[RunRow], ask: Ask) -> None:
     forest = grow(uid(0), given_rows)
@@ -50,6 +51,7 @@ def test_any_forest_and_any_address_give_a_well_formed_page(given_rows: list[Run
         assert ask.selected in shown or ask.starts
 
 
+@relaxed
 @given(rows())
 def test_a_small_trace_is_sent_whole(given_rows: list[RunRow]) -> None:
     made = outline(grow(uid(0), given_rows), Ask())

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.traces.forests import START, chain_of, row, rows, uid
+from tests.traces.forests import START, chain_of, relaxed, row, rows, uid
 from traces.tree import Forest, Node, RunRow, Sums, grow
 
 
@@ -45,12 +45,14 @@ def recount(kept: list[RunRow]) -> Sums:
     )
 
 
+@relaxed
 @given(rows())
 def test_every_row_is_in_the_forest_exactly_once(given_rows: list[RunRow]) -> None:
     nodes = every_node(grow(uid(0), given_rows))
     assert sorted(node.row.id for node in nodes) == sorted(one.id for one in given_rows)
 
 
+@relaxed
 @given(rows())
 def test_sums_of_every_subtree_equal_a_recount_of_its_rows(given_rows: list[RunRow]) -> None:
     forest = grow(uid(0), given_rows)
@@ -65,6 +67,7 @@ def test_sums_of_every_subtree_equal_a_recount_of_its_rows(given_rows: list[RunR
         assert node.height == max(one.depth for one in below) - node.depth
 
 
+@relaxed
 @given(rows(), st.randoms(use_true_random=False))
 def test_arrival_order_does_not_matter(given_rows: list[RunRow], chance: random.Random) -> None:
     shuffled = list(given_rows)
@@ -72,6 +75,7 @@ def test_arrival_order_does_not_matter(given_rows: list[RunRow], chance: random.
     assert shape(grow(uid(0), given_rows)) == shape(grow(uid(0), shuffled))
 
 
+@relaxed
 @given(rows())
 def test_siblings_are_in_start_order_and_know_their_list(given_rows: list[RunRow]) -> None:
     for node in every_node(grow(uid(0), given_rows)):
@@ -81,6 +85,7 @@ def test_siblings_are_in_start_order_and_know_their_list(given_rows: list[RunRow
         assert all(child.parent is node and child.depth == node.depth + 1 for child in node.children)
 
 
+@relaxed
 @given(rows())
 def test_a_run_is_an_orphan_only_where_its_parent_is_missing(given_rows: list[RunRow]) -> None:
     forest = grow(uid(0), given_rows)
@@ -90,6 +95,7 @@ def test_a_run_is_an_orphan_only_where_its_parent_is_missing(given_rows: list[Ru
     }
 
 
+@relaxed
 @given(st.integers(1, 30), st.integers(0, 10))
 def test_the_members_of_a_circle_stand_apart_with_what_hangs_beneath_them(length: int, tail: int) -> None:
     circle = [row(1 + number, 1 + (number + 1) % length) for number in range(length)]
