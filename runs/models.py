@@ -305,6 +305,24 @@ class UsageBucket(models.Model):
     timed = models.IntegerField(help_text="runs with a duration")
 
 
+class HourSum(models.Model):
+    """Sums of one hour by type alone, from the hour's buckets: what headlines and histograms read, a fraction of them."""
+
+    pk = models.CompositePrimaryKey("project_id", "hour", "type")
+    project_id = models.IntegerField()
+    hour = models.DateTimeField()
+    type = models.TextField()
+    runs = models.IntegerField()
+    errors = models.IntegerField()
+    input_tokens = models.BigIntegerField()
+    cache_read_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    cost = models.DecimalField(max_digits=20, decimal_places=10)
+    unpriced = models.IntegerField(help_text="successful LLM and embedding runs whose cost is unknown")
+
+
 class LatencyBucket(models.Model):
     """Durations of one hour's runs as a mergeable histogram, so that percentiles come from rollups.
 

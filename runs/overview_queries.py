@@ -135,11 +135,15 @@ def cells(project_id: int, period: Period) -> list[Cell]:
     """Return the charts' sums by bar, run type and, of LLM and embedding calls, model ('' elsewhere)."""
     rows = _rows(
         f"""
-        SELECT date_trunc(%(unit)s, hour, %(zone)s) AS at, type,
-               CASE WHEN type IN ('llm', 'embed') THEN name ELSE '' END AS name, {_SUMS}
+        SELECT date_trunc(%(unit)s, hour, %(zone)s) AS at, type, name, {_SUMS}
           FROM runs_usagebucket
-         WHERE project_id = %(project)s AND hour >= %(since)s
-         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+         WHERE project_id = %(project)s AND hour >= %(since)s AND type IN ('llm', 'embed')
+         GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT date_trunc(%(unit)s, hour, %(zone)s) AS at, type, '', {_SUMS}
+          FROM runs_hoursum
+         WHERE project_id = %(project)s AND hour >= %(since)s AND type NOT IN ('llm', 'embed')
+         GROUP BY 1, 2
         """,
         _parameters(project_id, period),
     )
@@ -173,7 +177,7 @@ def _sums_by_point(project_id: int, period: Period) -> dict[int, dict[str, Any]]
         f"""
         SELECT {_POINT} AS point, sum(cost), sum(unpriced)::bigint, sum(input_tokens + output_tokens)::bigint,
                sum(runs)::bigint, sum(errors)::bigint, coalesce(sum(runs) FILTER (WHERE type = 'thread'), 0)::bigint
-          FROM runs_usagebucket
+          FROM runs_hoursum
          WHERE project_id = %(project)s AND hour >= %(before)s
          GROUP BY 1
         """,

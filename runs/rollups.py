@@ -42,6 +42,11 @@ _HOURS = f"""
      WHERE {_COUNTED}
      GROUP BY 1, 2, 3, 4, 5, 6"""
 
+_TYPES = "runs errors input_tokens cache_read_tokens cache_write_tokens output_tokens reasoning_tokens cost unpriced"
+_HOUR_SUMS = f"""
+    SELECT project_id, hour, type, {", ".join(f"sum({name}) AS {name}" for name in _TYPES.split())}
+      FROM runs_usagebucket WHERE project_id = %(project)s AND hour = ANY(%(hours)s) GROUP BY 1, 2, 3"""
+
 _LATENCY = f"""
     SELECT project_id, hour, type, array_agg(bin ORDER BY bin) AS bins, array_agg(count ORDER BY bin) AS runs
       FROM (SELECT project_id, hour, type, floor(ln(greatest(duration_ms, 1)) / ln({BIN_BASE}))::smallint AS bin,
@@ -90,6 +95,13 @@ STATEMENTS = (
         "runs errors input_tokens cache_read_tokens cache_write_tokens output_tokens reasoning_tokens cost unpriced"
         " duration_ms timed",
         _HOURS,
+        "old.project_id = %(project)s AND old.hour = ANY(%(hours)s)",
+    ),
+    _replace(  # after the buckets that it adds up
+        "runs_hoursum",
+        "project_id hour type",
+        _TYPES,
+        _HOUR_SUMS,
         "old.project_id = %(project)s AND old.hour = ANY(%(hours)s)",
     ),
     _replace(

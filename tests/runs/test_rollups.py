@@ -20,6 +20,7 @@ from runs import ledger, rollups
 from runs.models import (
     Deletion,
     EndUser,
+    HourSum,
     LatencyBucket,
     LedgerEntry,
     Message,
@@ -79,6 +80,22 @@ def stored(project: Project) -> dict[tuple[Any, ...], dict[str, Any]]:
     }
 
 
+def hour_sums(project: Project) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    return {
+        (row.hour, row.type): (row.runs, row.errors, row.cost, row.input_tokens, row.unpriced)
+        for row in HourSum.objects.filter(project_id=project.pk)
+    }
+
+
+def added_up(project: Project) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Return what the hourly sums by type must be, from the recount."""
+    found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+    for key, group in recount(project).items():
+        for index, name in enumerate(("runs", "errors", "cost", "input_tokens", "unpriced")):
+            found[key[:2]][index] += group[name]
+    return {key: tuple(sums) for key, sums in found.items()}
+
+
 def recount_users(project: Project) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     groups: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, Decimal(0), 0])
     for run in Run.objects.filter(project_id=project.pk, repeat_of=None).exclude(type="span"):
@@ -114,6 +131,7 @@ def test_only_runs_that_lists_know_are_counted(project: Project) -> None:
     rollups.recompute_stale()
     assert stored(project) == recount(project)
     assert stored_users(project) == recount_users(project)
+    assert hour_sums(project) == added_up(project)
     assert sum(row["runs"] for row in stored(project).values()) == 4
     assert sum(row["unpriced"] for row in stored(project).values()) == 1
     assert not StaleHour.objects.exists()
@@ -130,6 +148,7 @@ def test_a_group_that_lost_its_last_run_goes(project: Project) -> None:
     assert stored(project) == recount(project)
     assert list(UserDay.objects.values_list("user_id", flat=True)) == [""]
     assert list(LatencyBucket.objects.values_list("type", flat=True)) == ["tool"]
+    assert list(HourSum.objects.values_list("type", "runs")) == [("tool", 1)]
 
 
 def test_other_projects_and_unmarked_hours_are_left_alone(project: Project) -> None:
@@ -200,6 +219,7 @@ def test_many_workers_and_writers_end_equal_to_a_recount(project: Project) -> No
     rollups.recompute_stale()
     assert stored(project) == recount(project)
     assert stored_users(project) == recount_users(project)
+    assert hour_sums(project) == added_up(project)
 
 
 def test_a_recompute_that_dies_changes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +227,7 @@ def test_a_recompute_that_dies_changes_nothing(project: Project, monkeypatch: py
     rollups.recompute_stale()
     before = stored(project)
     store(project, "tool")
-    monkeypatch.setattr(rollups, "STATEMENTS", (*rollups.STATEMENTS[:2], "SELECT 1 / 0"))
+    monkeypatch.setattr(rollups, "STATEMENTS", (*rollups.STATEMENTS[:3], "SELECT 1 / 0"))
     with pytest.raises(Exception, match="division by zero"):
         rollups.recompute_stale()
     monkeypatch.undo()
@@ -291,9 +311,11 @@ def test_any_order_of_writes_and_recomputes_ends_equal_to_a_recount(
     rollups.recompute_stale()
     assert stored(project) == recount(project)
     assert stored_users(project) == recount_users(project)
+    assert hour_sums(project) == added_up(project)
     assert not StaleHour.objects.exists()
     Run.objects.all().delete()
     UsageBucket.objects.all().delete()
+    HourSum.objects.all().delete()
     UserDay.objects.all().delete()
 
 
@@ -349,6 +371,7 @@ def test_whatever_ingest_stores_and_moves_ends_equal_to_a_recount(
     rollups.recompute_stale()
     assert stored(project) == recount(project)
     assert stored_users(project) == recount_users(project)
+    assert hour_sums(project) == added_up(project)
     assert ledger.verify(project).holds
-    for model in (Run, UsageBucket, UserDay, LedgerEntry, Deletion, Message, RunBody, EndUser):
+    for model in (Run, UsageBucket, HourSum, UserDay, LedgerEntry, Deletion, Message, RunBody, EndUser):
         model._default_manager.all().delete()
