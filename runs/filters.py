@@ -147,6 +147,11 @@ class Filters:
         return tuple(dict.fromkeys(term.key for term in self.terms))
 
     @property
+    def rolled_up(self) -> bool:
+        """Tell whether rollups hold what it asks for: nothing but type and time."""
+        return not self.keys
+
+    @property
     def reads_bodies(self) -> bool:
         """Tell whether the condition reads inputs and outputs, which takes a timeout."""
         return "q" in self.keys

@@ -34,6 +34,11 @@ class _Narrowed(Filters):
         kept = tuple(term for term in found.terms if term.key not in cls.dropped)
         return replace(found, terms=kept, problems=(*found.problems, *problems))
 
+    @property
+    def rolled_up(self) -> bool:
+        """Tell that rollups, which are of all runs, don't hold it."""
+        return False
+
     def choice(self, name: str) -> str:
         """Return the value of one of `extras`, '' where it isn't in the address."""
         return dict(self.kept).get(name, "")
