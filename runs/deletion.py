@@ -17,7 +17,7 @@ from projects.models import Project
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Alias, Deletion, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, Score, StaleHour
 
-BATCH = 2_000
+BATCH = 5_000
 ATTEMPTS = 5
 UNCOUNTED = "span"
 
@@ -55,25 +55,34 @@ def delete_project(project: Project, reason: str = "deleted") -> int:
     Batches of BATCH rows, each its own transaction, so that other projects' writes never wait for it; begun again after
     an interruption it goes on. The ledger and the deletions stay: a bill must add up when the project is gone.
     """
-    removed = delete_runs(project, reason)
+    removed = 0
+    while count := _take_out_some(project.pk, reason):
+        removed += count
     for model in _tables_of_projects():
         _empty(model, project.pk)
     project.delete()
     return removed
 
 
-def delete_runs(project: Project, reason: str = "deleted") -> int:
-    """Delete all runs of a project, keep the project; return how many went."""
-    removed = 0
-    while ids := list(Run.objects.filter(project_id=project.pk).order_by("id").values_list("id", flat=True)[:BATCH]):
-        with transaction.atomic():
-            removed += _remove(project.pk, ids, [], reason)
-    _empty(Message, project.pk)
-    return removed
+@transaction.atomic
+def _take_out_some(project_id: int, reason: str) -> int:
+    runs = Run.objects.filter(project_id=project_id).order_by("started_at", "id")
+    return _take_out(project_id, list(runs.values_list("id", flat=True)[:BATCH]), reason)
 
 
 def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reason: str) -> int:
     """Delete these runs with everything that hangs on them, inside the caller's transaction."""
+    both = [*ids, *messages]
+    RunBody.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    RunLog.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    Score.objects.filter(project_id=project_id, run_id__in=ids).delete()
+    Feedback.objects.filter(project_id=project_id, run_id__in=both).delete()
+    Alias.objects.filter(project_id=project_id, canonical__in=both).delete()
+    return _take_out(project_id, ids, reason)
+
+
+def _take_out(project_id: int, ids: Sequence[UUID], reason: str) -> int:
+    """Delete the rows of these runs, book that they went, and mark their hours; inside the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s)"
@@ -81,12 +90,6 @@ def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reas
             [project_id, sorted(ids)],
         )
         gone: list[tuple[str, datetime]] = cursor.fetchall()
-    both = [*ids, *messages]
-    RunBody.objects.filter(project_id=project_id, run_id__in=ids).delete()
-    RunLog.objects.filter(project_id=project_id, run_id__in=ids).delete()
-    Score.objects.filter(project_id=project_id, run_id__in=ids).delete()
-    Feedback.objects.filter(project_id=project_id, run_id__in=both).delete()
-    Alias.objects.filter(project_id=project_id, canonical__in=both).delete()
     now = timezone.now()
     hours = sorted({hour for _, hour in gone})
     _write_off(project_id, [kind for kind, _ in gone if kind != UNCOUNTED], reason, now)
