@@ -35,7 +35,7 @@ demo: install ## fill the running copy with a labelled, removable demonstration
 	@exec $(BIN)/python manage.py demo
 
 test: install-test ## run all tests: real PostgreSQL and Valkey, and a browser where there is one
-	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: install-test ## check style, types, templates and the order of imports
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ import pytest
 from tests.faults.load import Load
 from tests.supervisor.instances import Copy, running, until
 
-pytestmark = pytest.mark.xdist_group("faults")
 
 ENOUGH = 200
 RECOVERY_SECONDS = 60

@@ -14,8 +14,6 @@ import pytest
 
 from tests.supervisor.instances import ROOT, STOP_SECONDS, Copy, running, until
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
