@@ -120,7 +120,7 @@ def _endless(rng: Random) -> Iterator[Event]:
     scenes, weights = list(_SCENES), list(_SCENES.values())
     at = _ANY_DAY
     while True:
-        at += timedelta(seconds=rng.uniform(0, 20))
+        at += timedelta(seconds=rng.uniform(0, 0.5))
         session = Session(rng.choices(scenes, weights)[0], rng.getrandbits(62))
         yield from session.play(at, threads=False).events
 
