@@ -11,7 +11,6 @@ import pytest
 from tests.faults.load import Load
 from tests.supervisor.instances import Copy, running, until
 
-
 ENOUGH = 200
 RECOVERY_SECONDS = 60
 
