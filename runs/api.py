@@ -153,6 +153,8 @@ def give_feedback(request: HttpRequest, project: Project, run_id: str) -> HttpRe
     values: dict[str, Any] | None = body(request, dict[str, Any] | None)
     if values and values.get("thumb") not in (None, "up", "down"):
         raise Unfit(HTTPStatus.UNPROCESSABLE_ENTITY, "thumb is up, down or null")
+    if api_writes.is_deep(values):
+        raise Unfit(HTTPStatus.UNPROCESSABLE_ENTITY, f"feedback is nested at most {api_writes.DEEPEST} levels deep")
     message = api_writes.message_meant(project.pk, run_id, run)
     api_writes.give_feedback(project.pk, message or run.id, values)
     return read_feedback(request, project, run_id)

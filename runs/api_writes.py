@@ -11,6 +11,8 @@ from runs import feedback
 from runs.lookup import canonical
 from runs.models import Feedback, Message, Run, RunFlag, Score
 
+DEEPEST = 50
+
 
 def message_meant(project_id: int, text: str, run: Run) -> UUID | None:
     """Return the message that `text` names, if it names one of a chat's messages rather than the chat itself.
@@ -29,6 +31,12 @@ def message_feedback(project_id: int, message_id: UUID) -> dict[str, Any] | None
     """Return the feedback on one message, None where there is none."""
     rows = Feedback.objects.filter(project_id=project_id, run_id=message_id, value__isnull=False).exclude(value=None)
     return {row.key: row.value for row in rows.order_by("key")} or None
+
+
+def is_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Tell whether a JSON value is nested deeper than `levels`: stored, it could not be read again."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(is_deep(part, levels - 1) for part in parts)
 
 
 def give_feedback(project_id: int, target: UUID, values: Mapping[str, Any] | None) -> None:

@@ -125,6 +125,33 @@ def test_odd_texts_are_stored_or_refused(project: Project, script: Script, text:
         assert script.send("PATCH", f"/v1/runs/{run.id}/{name}", body).status_code in (200, 400, 422)
 
 
+ODD_VALUES = [
+    "9" * 400,
+    "9" * 5000,
+    "-1e400",
+    "1e-400",
+    "[" * 900 + "]" * 900,
+    "[" * 9000 + "]" * 9000,
+    '{"a":1,"a":2}',
+    '"\\ud800"',
+    '"\\ud83d\\ude00"',
+]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_odd_values_are_stored_or_refused(project: Project, script: Script, value: str) -> None:
+    run = make.run(project)
+    bodies = {"feedback": f'{{"comment":{value}}}', "score": f'{{"label":"a","value":{value}}}'}
+    for name, body in bodies.items():
+        path = f"/v1/runs/{run.id}/{name}"
+        response = script.client.generic(
+            "PATCH", path, body, "application/json", headers={"x-api-key": script.key or ""}
+        )
+        assert response.status_code in (200, 400, 422)
+    for path in ("/v1/runs", f"/v1/runs/{run.id}", f"/v1/runs/{run.id}/feedback"):
+        assert script.get(path).status_code == 200
+
+
 def test_a_nul_becomes_the_replacement_character(project: Project, script: Script) -> None:
     run = make.run(project)
     script.send("PATCH", f"/v1/runs/{run.id}/feedback", {"comment": "a\x00b\\u0000"})
