@@ -49,6 +49,7 @@ def test_the_list_has_the_sums_of_each_trace(site: Site, agent: Run) -> None:
     assert "1 error inside" in row
     assert ">5</td>" in row
     assert "a call of its own" not in page
+    assert "1 of 1 traces" in page  # the volume above is of traces, not of their runs
 
 
 def test_the_list_is_filtered_by_the_address(site: Site, agent: Run) -> None:
