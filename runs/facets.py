@@ -38,6 +38,7 @@ class Facet:
 
 
 COLUMNS = {"name": "name", "organization": "organization_id", "team": "team_id"}
+NOTHING = {"name": "unnamed", "tag": "untagged"}  # what rows without a value are called; else unattributed
 TITLES = {"name": "Name", "organization": "Organization", "team": "Team", "tag": "Tag"}
 
 
@@ -95,14 +96,11 @@ def _feedback(project_id: int, filters: Filters) -> Facet:
 
 
 def _facet(filters: Filters, key: str, title: str, counted: list[tuple[str | None, int]], most: int) -> Facet:
-    values = [
-        _value(filters, key, value or conditions.NONE, value or "unattributed", runs) for value, runs in counted[:most]
-    ]
+    nothing = NOTHING.get(key, "unattributed")
+    values = [_value(filters, key, value or conditions.NONE, value or nothing, runs) for value, runs in counted[:most]]
     listed = {value.value for value in values}
     values += [
-        _value(filters, key, value, value or "unattributed", None)
-        for value in filters.values(key)
-        if value not in listed
+        _value(filters, key, value, value or nothing, None) for value in filters.values(key) if value not in listed
     ]
     return Facet(key, title, tuple(values), more=len(counted) > most)
 

@@ -67,7 +67,9 @@ STATUSES = {"success": "success", "error": "error", "started": "running"}
 FEEDBACK = {"up": "thumbs up", "down": "thumbs down", "comment": "a comment", "none": "no feedback"}
 
 FIELDS: dict[str, Field] = {
-    "name": Field("name", _required, lambda _project_id, values: conditions.named(values)),
+    "name": Field(
+        "name", _text, lambda _project_id, values: conditions.named(values), say=lambda name: name or "unnamed"
+    ),
     "status": Field("status", _choice(STATUSES), _column("status"), say=lambda value: STATUSES.get(value, value)),
     "user": Field("end user", _text, _column("user_id"), say=_say_group),
     "team": Field("team", _text, _column("team_id"), say=_say_group),

@@ -1,6 +1,7 @@
 """The figures above a list, for its filter: sums, percentiles, a volume histogram, counts of the tabs.
 
-Read from the runs themselves in one pass, so that they agree with the list to the last run (rule 13).
+They agree with the list to the last run (rule 13): read from the runs themselves in one pass, or, where only type and
+time are filtered by, from rollups and the runs that these don't hold yet.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from django.db import connection
 from django.db.models import Count, Max, Min, QuerySet
 from django.utils import timezone
 
-from runs import conditions
+from runs import conditions, rolled
 from runs.filters import TABS, Filters
 from runs.models import Run
+from runs.sums import Sums
 
 MOST_BARS = 96
 STEPS = [
@@ -22,24 +24,6 @@ STEPS = [
     *(timedelta(hours=hours) for hours in (1, 2, 3, 4, 6, 12)),
     *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 91, 182, 364)),
 ]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums of one stretch of time. Durations in ms, cost in USD; `unpriced` LLM and embedding runs have none."""
-
-    runs: int = 0
-    errors: int = 0
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    tokens: int = 0
-    cost: Decimal = Decimal(0)
-    unpriced: int = 0
-
-    @property
-    def error_rate(self) -> float | None:
-        """Return the share of runs that failed, of one; None where there are no runs."""
-        return self.errors / self.runs if self.runs else None
 
 
 @dataclass(frozen=True)
@@ -59,6 +43,7 @@ class Figures:
     before: Sums | None = None  # the stretch of the same length before; None where there is no such stretch
     bars: tuple[Bar, ...] = ()
     step: timedelta = timedelta(hours=1)
+    types: dict[str, int] | None = None  # runs by type, where the same pass counted them
 
 
 # Both the bars and their total in one pass: the row without a bar is the total.
@@ -75,22 +60,38 @@ _READ = ("started_at", "status", "type", "duration_ms", "input_tokens", "output_
 
 
 def figures(project_id: int, filters: Filters) -> Figures:
-    """Return the figures of a list: two queries, three without a time range's end."""
+    """Return the figures of a list: from hourly rollups where nothing but type and time is filtered by."""
     since, until = _edges(project_id, filters)
     if since is None or until is None:
         return Figures()
     step = _step(until - since)
     begin = _aligned(since, step)
-    sums = _sums(filters.runs(project_id), begin, step)
+    earlier = since - (until - since)
+    if not filters.rolled_up or not rolled.serves(project_id, earlier, until, begin, step):
+        sums, types = _sums(filters.runs(project_id), begin, step), None
+        before = _before(project_id, filters, since, until)
+    else:
+        sums, types = rolled.sums(project_id, filters.type, since, until, begin, step)
+        before = _rolled_before(project_id, filters, since, until)
     count = min(int((until - begin) / step) + 1, MOST_BARS + 1)
     bars = [Bar(begin + n * step, begin + (n + 1) * step, sums.get(n, Sums())) for n in range(count)]
     if len(bars) > 1 and bars[-1].since >= until:
         bars.pop()
-    return Figures(sums.get(None, Sums()), _before(project_id, filters, since, until), tuple(bars), step)
+    return Figures(sums.get(None, Sums()), before, tuple(bars), step, types)
 
 
-def tabs(project_id: int, filters: Filters) -> dict[str, int]:
-    """Return how many runs each tab of the run list holds, in one query."""
+def _rolled_before(project_id: int, filters: Filters, since: datetime, until: datetime) -> Sums | None:
+    if filters.span.since is None:
+        return None
+    begin = since - (until - since)
+    sums, _ = rolled.sums(project_id, filters.type, begin, since, begin, since - begin)
+    return sums.get(None, Sums())
+
+
+def tabs(project_id: int, filters: Filters, types: dict[str, int] | None = None) -> dict[str, int]:
+    """Return how many runs each tab of the run list holds, in one query, or in none where `types` are counted."""
+    if types is not None:
+        return {tab: sum(types.values()) if tab == "all" else types.get(tab, 0) for tab in TABS}
     everything = filters.runs(project_id, skip=("type",)).filter(conditions.listed())
     counted = dict(everything.order_by().values_list("type").annotate(runs=Count("id")))
     return {tab: sum(counted.values()) if tab == "all" else counted.get(tab, 0) for tab in TABS}

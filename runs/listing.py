@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import QueryDict
+from django.urls import reverse
 
 from lunary_dash import paging
 from projects.models import Project
@@ -94,6 +96,7 @@ def table(project: Project, filters: Filters, cursor: str | None) -> dict[str, A
     """Return one page of rows with its headings; a damaged cursor or a slow search is said instead."""
     sort = Sort.parse(dict(filters.kept).get("sort"))
     context: dict[str, Any] = {"project": project, "sort": sort, "headings": _headings(filters, sort), "refused": ""}
+    context |= _row_links(project, filters, cursor)
     found: paging.Page[queries.Row] = paging.Page(rows=[], older=None, newer=None)
     try:
         with patience(TABLE_SECONDS):
@@ -115,7 +118,7 @@ def figure_context(project: Project, filters: Filters) -> dict[str, Any]:
     try:
         with patience(FIGURE_SECONDS):
             found = figures.figures(project.pk, filters)
-            counts = figures.tabs(project.pk, filters)
+            counts = figures.tabs(project.pk, filters, found.types)
     except TooSlowError:
         return {"metrics": [], "histogram": None, "tabs": _tabs(filters, {}), "too_slow": True}
     return {
@@ -136,6 +139,16 @@ def facet_context(project: Project, filters: Filters, query: QueryDict) -> dict[
     except TooSlowError:
         too_slow = True
     return {"project": project, "filters": filters, "facets": found, "facets_too_slow": too_slow}
+
+
+def _row_links(project: Project, filters: Filters, cursor: str | None) -> dict[str, str]:
+    """Return the beginnings of the rows' addresses, to which the template adds the run's id."""
+    beside = filters.query(cursor=cursor or None)
+    nobody = UUID(int=0)
+    return {
+        "page_to": reverse("run_page", args=[project.public_id, nobody]).removesuffix(str(nobody)),
+        "peek_to": f"{beside}peek=" if beside == "?" else f"{beside}&peek=",
+    }
 
 
 def _headings(filters: Filters, sort: Sort) -> list[Heading]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from lunary_dash.templatetags import figures as written
-from runs.figures import Figures, Sums, change
+from runs.figures import Figures, change
 from runs.filters import Filters
 from runs.histogram import spark
+from runs.sums import Sums
 
 LEAST_CHANGE = 0.001  # of one: below that nothing changed
 
@@ -24,6 +25,8 @@ class Metric:
     spark: str = ""
     phone: bool = True  # shown on phones, which have room for three
     query: str = ""  # where the figure leads
+    aside: str = ""  # said beside the label, and where it leads
+    aside_query: str = ""
 
 
 def strip(figures: Figures, filters: Filters) -> list[Metric]:
@@ -38,20 +41,36 @@ def strip(figures: Figures, filters: Filters) -> list[Metric]:
         line = spark(figures.bars, lambda sums: None if (x := read(sums)) is None else float(x))
         return Metric(label, value, note, arrow, tone, line, phone=not label.startswith(("Latency", "Tokens")), **more)
 
-    unpriced = f" · {written.compact(total.unpriced)} unpriced" if total.unpriced else ""
     return [
         cell("Runs", written.count(total.runs), lambda sums: sums.runs),
         _errors(figures, versus, filters),
         cell("Latency p50", written.duration(total.p50_ms), lambda sums: sums.p50_ms, worse="up"),
         cell("Latency p95", written.duration(total.p95_ms), lambda sums: sums.p95_ms, worse="up"),
-        cell("Tokens", written.compact(total.tokens), lambda sums: sums.tokens),
-        cell(
-            f"Cost{unpriced}",
-            written.money(total.cost if total.cost or not total.unpriced else None),
-            lambda sums: sums.cost,
-            query=filters.query(drop=("cost",), cost="unknown") if total.unpriced else "",
-        ),
+        cell("Tokens", written.compact(total.tokens or (0 if _billed(filters) else None)), lambda sums: sums.tokens),
+        cell("Cost", _cost(total, filters), lambda sums: sums.cost, **_unpriced(total, filters)),
     ]
+
+
+def _billed(filters: Filters) -> bool:
+    """Tell whether the list can hold runs that have tokens and a cost of their own."""
+    return filters.type in ("llm", "embed", "all")
+
+
+def _cost(total: Sums, filters: Filters) -> str:
+    if total.cost:
+        return written.money(total.cost)
+    if total.unpriced:
+        return written.money(None)
+    return written.money(total.cost) if _billed(filters) else written.NONE
+
+
+def _unpriced(total: Sums, filters: Filters) -> dict[str, str]:
+    """Return what is said of runs whose cost is unknown, and the list of exactly them where one tab holds them."""
+    if not total.unpriced:
+        return {}
+    of_one_tab = filters.type in ("llm", "embed")
+    query = filters.query(drop=("cost", "status"), cost="unknown", status="success") if of_one_tab else ""
+    return {"aside": f"{written.compact(total.unpriced)} unpriced", "aside_query": query}
 
 
 def _errors(figures: Figures, versus: str, filters: Filters) -> Metric:

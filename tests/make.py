@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from projects.models import Account, Membership, Project, Role, Workspace
-from runs.models import EndUser, Feedback, Message, Run, RunBody, RunFlag, RunLog, Side
+from runs.models import EndUser, Feedback, Message, Run, RunBody, RunFlag, RunLog, Side, StaleHour
 
 _numbers = count(1)
 
@@ -168,3 +168,11 @@ def end_user(project: Project, id: str = "ines", **props: Any) -> EndUser:
     """Store an end user seen just now."""
     now = timezone.now()
     return EndUser.objects.create(project_id=project.pk, id=id, props=props, first_seen=now, last_seen=now)
+
+
+def stale(*runs: Run) -> None:
+    """Mark the hours of these runs for recomputing, as every writing transaction does; rollups know them then."""
+    for project_id, hour in {
+        (one.project_id, one.started_at.replace(minute=0, second=0, microsecond=0)) for one in runs
+    }:
+        StaleHour.objects.create(project_id=project_id, hour=hour, id=uuid4(), marked_at=timezone.now())

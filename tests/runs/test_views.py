@@ -182,8 +182,8 @@ def test_a_damaged_page_address_is_said(member: Client, project: Project, run: R
 
 
 def test_figures_agree_with_the_list(member: Client, project: Project, run: Run) -> None:
-    make.run(project, name="broken", status="error", cost=None)
-    make.run(project, name="dear", cost=Decimal("2.5"), input_tokens=1000, output_tokens=500)
+    broken = make.run(project, name="broken", status="error", cost=None)
+    make.stale(run, broken, make.run(project, name="dear", cost=Decimal("2.5"), input_tokens=1000, output_tokens=500))
     page = text_of(member.get(at("run_list", project)))
     assert ">3<" in page
     assert "33.3\u00a0%" in page
