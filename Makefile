@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 find_python = for p in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit 0; }; \
 	done; exit 1
-install = python=$$($(find_python)) || { echo "Python 3.11 or newer with its venv module is needed, and none was found. Install one, or name it: make $@ PYTHON=/path/to/python3" >&2; exit 1; }; \
+install = python=$$($(find_python)) || { echo "Python 3.11 or newer with its venv module is needed, and none was found. Install one, or name it: make PYTHON=/path/to/python3 run" >&2; exit 1; }; \
 	"$$python" -I lunary_dash/install.py $(VENV)
 
 help: ## show this list

@@ -125,6 +125,14 @@ class Copy:
                 return link.getresponse().status
         return 0
 
+    def ask(self, path: str, key: str, body: str | None = None) -> Any:
+        """Send `body` (or ask, without one) with a key, and return the JSON of the answer."""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(link):
+            link.request("POST" if body else "GET", path, body, headers)
+            return json.loads(link.getresponse().read())
+
     @property
     def connection(self) -> dict[str, Any]:
         """Return connection.json."""

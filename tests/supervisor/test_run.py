@@ -1,6 +1,7 @@
 """One command, real services: what a person sees and what stays behind."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -74,6 +75,16 @@ def test_nothing_but_the_web_server_listens_on_the_network(copy: Copy) -> None:
     }
     assert open_by <= {*copy.pids("manage.py web"), *copy.pids("lunary_dash.supervisor")}
     assert stat.S_IMODE((copy.data_dir / "run").stat().st_mode) == 0o700
+
+
+def test_the_readmes_curl_line_makes_a_run(copy: Copy) -> None:
+    found = re.search(r"-d '(\{.*?\})'\n```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found
+    keys = copy.connection
+    assert copy.ask("/v1/runs/ingest", keys["public_key"], found[1])["results"][0]["success"]
+    [run] = copy.ask("/v1/runs", keys["private_key"])["data"]
+    assert run["name"] == "gpt-4o-mini"
+    assert run["output"] == {"role": "assistant", "content": "Hello Ines."}
 
 
 def test_what_is_killed_is_started_again(copy: Copy) -> None:
