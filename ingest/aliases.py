@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest import fold, locks
+from ingest import fold
 from ingest.events import Batch
 from ingest.fold import RunState
 from ingest.rows import Db, read
+from runs import locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
 

@@ -10,8 +10,8 @@ import msgspec
 
 from ingest import fold
 from ingest.events import UserSeen
-from ingest.locks import lock_key
 from ingest.rows import Db, timestamp
+from runs.locks import lock_key
 
 MINUTE: Final = 60_000_000
 Home = tuple[str | None, str | None]

@@ -10,10 +10,11 @@ from typing import Final
 
 import msgspec
 
-from ingest import fold, lineage, locks, rows, threads
+from ingest import fold, lineage, rows, threads
 from ingest.lineage import Lineage, Own
 from ingest.people import Home, People
 from ingest.rows import Db, Row
+from runs import locks
 
 _OWN_BITS: Final = fold.OWN_USER | fold.OWN_TEAM | fold.OWN_ORGANIZATION
 ROUNDS: Final = 64

@@ -1,7 +1,7 @@
 """One request's batch into PostgreSQL: read what is there, merge, write, all in one transaction (rules 3, 4, 5).
 
 The merge rules are `ingest.fold`'s alone. What makes read-merge-write exact among concurrent writers are the advisory
-locks of `ingest.locks`: every id of the batch is locked before anything is read. A deadlock or a row that appeared
+locks of `runs.locks`: every id of the batch is locked before anything is read. A deadlock or a row that appeared
 between read and write ends the attempt, and since storing is idempotent it is simply begun again.
 """
 
@@ -13,14 +13,14 @@ import msgspec
 from django.db import connection, transaction
 from psycopg import Cursor, errors
 
-from ingest import aliases, books, fold, locks, rows, satellites, threads
+from ingest import aliases, books, fold, rows, satellites, threads
 from ingest.events import Batch
 from ingest.fold import RunState
 from ingest.people import People
 from ingest.placing import Placing
 from ingest.rows import Body, Db, Row
 from projects import keys
-from runs import pricing
+from runs import locks, pricing
 
 ATTEMPTS: Final = 8
 CHUNK: Final = 500

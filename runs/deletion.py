@@ -14,6 +14,7 @@ from django.utils import timezone
 from psycopg.errors import DeadlockDetected
 
 from projects.models import Project
+from runs import locks
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Alias, Deletion, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, Score, StaleHour
 
@@ -39,14 +40,37 @@ def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
 
 @transaction.atomic
 def _delete_run(project_id: int, run_id: UUID, reason: str) -> int:
-    run = Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
+    run = _locked(project_id, run_id)
     if run is None:
         return 0
-    messages = messages_of(run)
-    ids = ids_beneath(run, messages)
+    messages, ids = _all_beneath(run)
     Run.objects.filter(project_id=project_id, thread_id=run.thread_id, sibling_of__in=ids).update(sibling_of=None)
     Message.with_marks.filter(project_id=project_id, id__in=messages).delete()
     return _remove(project_id, ids, messages, reason)
+
+
+def _locked(project_id: int, run_id: UUID) -> Run | None:
+    """Return the run with its lock and its thread's held, so that no message is folded into it meanwhile."""
+    run = Run.objects.filter(project_id=project_id, id=run_id).first()
+    if run is None:
+        return None
+    with connection.cursor() as cursor:
+        locks.take(cursor, project_id, {str(own) for own in (run.id, run.thread_id) if own})
+    return Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
+
+
+def _all_beneath(run: Run) -> tuple[list[UUID], list[UUID]]:
+    """Return the ids of its messages, and of itself with its descendants; ingest can add none until the commit."""
+    held: set[UUID] = set()
+    while True:
+        messages = messages_of(run)
+        ids = ids_beneath(run, messages)
+        new = {*messages, *ids} - held
+        if not new:
+            return messages, ids
+        with connection.cursor() as cursor:
+            locks.take(cursor, run.project_id, map(str, new))
+        held |= new
 
 
 def delete_project(project: Project, reason: str = "deleted") -> int:

@@ -6,14 +6,17 @@ from django.db import connection
 
 from runs.models import Message, Run
 
-# UNION (not ALL) ends circles, which clients can send; the join stays in one project. Ordered by time.
+# UNION (not ALL) ends circles, which clients can send. The project is joined, not compared with a constant: with old
+# statistics the planner would take a new project for empty and walk all of it at each level.
 BENEATH = """
-WITH RECURSIVE beneath(id) AS (
-    SELECT unnest(%(seeds)s::uuid[])
+WITH RECURSIVE beneath(project_id, id) AS (
+    SELECT %(project)s::int, unnest(%(seeds)s::uuid[])
   UNION
-    SELECT run.id FROM beneath JOIN runs_run run ON run.project_id = %(project)s AND run.parent_id = beneath.id
+    SELECT run.project_id, run.id
+    FROM beneath JOIN runs_run run ON run.project_id = beneath.project_id AND run.parent_id = beneath.id
+    WHERE run.parent_id IS NOT NULL
 )
-SELECT run.id FROM beneath JOIN runs_run run ON run.project_id = %(project)s AND run.id = beneath.id
+SELECT run.id FROM beneath JOIN runs_run run ON run.project_id = beneath.project_id AND run.id = beneath.id
 ORDER BY run.started_at, run.id LIMIT %(limit)s
 """
 NO_LIMIT = 2**62

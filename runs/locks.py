@@ -1,13 +1,22 @@
 """Advisory locks that make read-merge-write exact: one per id, taken in one order, held until commit.
 
+Whoever writes or deletes runs takes them first: ingest, and deletion.
+
 A run's own id is locked exclusively, its parent's shared: whoever writes a run sees its parent and children settled, or
 waits. Row locks could not do it, since the parent or the child may not exist yet.
 """
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any, Protocol
 
-from ingest.rows import Db
+
+class Db(Protocol):
+    """A cursor of psycopg's or Django's."""
+
+    def execute(self, query: Any, params: Any = None, /) -> Any:
+        """Run a statement."""
+
 
 _SALT = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
