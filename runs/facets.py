@@ -100,7 +100,9 @@ def _facet(filters: Filters, key: str, title: str, counted: list[tuple[str | Non
     values = [_value(filters, key, value or conditions.NONE, value or nothing, runs) for value, runs in counted[:most]]
     listed = {value.value for value in values}
     values += [
-        _value(filters, key, value, value or nothing, None) for value in filters.values(key) if value not in listed
+        _value(filters, key, value, value or nothing, None if len(counted) > most or "*" in value else 0)
+        for value in filters.values(key)
+        if value not in listed
     ]
     return Facet(key, title, tuple(values), more=len(counted) > most)
 

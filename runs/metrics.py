@@ -19,7 +19,8 @@ class Metric:
 
     label: str
     value: str
-    note: str = ""
+    note: str = ""  # by how much it changed
+    versus: str = ""  # against what
     arrow: str = ""  # up, down or ''
     tone: str = ""
     spark: str = ""
@@ -37,9 +38,19 @@ def strip(figures: Figures, filters: Filters) -> list[Metric]:
         label: str, value: str, read: Callable[[Sums], float | Decimal | None], worse: str = "", **more: str
     ) -> Metric:
         moved = change(read(total), read(before)) if before else None
-        note, arrow, tone = _moved(moved, versus, worse)
+        note, arrow, tone = _moved(moved, worse)
         line = spark(figures.bars, lambda sums: None if (x := read(sums)) is None else float(x))
-        return Metric(label, value, note, arrow, tone, line, phone=not label.startswith(("Latency", "Tokens")), **more)
+        return Metric(
+            label,
+            value,
+            note,
+            versus if note else "",
+            arrow,
+            tone,
+            line,
+            phone=not label.startswith(("Latency", "Tokens")),
+            **more,
+        )
 
     return [
         cell("Runs", written.count(total.runs), lambda sums: sums.runs),
@@ -81,27 +92,27 @@ def _errors(figures: Figures, versus: str, filters: Filters) -> Metric:
     if points is not None and abs(points) >= 0.05:
         arrow = "up" if points > 0 else "down"
         tone = "bad" if points > 0 else "good"
-        note = f"{abs(points):.1f}{written.NBSP}pt{versus}"
+        note = f"{abs(points):.1f}{written.NBSP}pt"
     elif points is not None:
-        note = f"unchanged{versus}"
+        note = "unchanged"
     line = spark(figures.bars, lambda sums: sums.error_rate)
     query = filters.query(drop=("status",), status="error") if figures.total.errors else ""
-    return Metric("Error rate", written.percent(now), note, arrow, tone, line, query=query)
+    return Metric("Error rate", written.percent(now), note, versus if note else "", arrow, tone, line, query=query)
 
 
-def _moved(moved: float | None, versus: str, worse: str) -> tuple[str, str, str]:
+def _moved(moved: float | None, worse: str) -> tuple[str, str, str]:
     """Return (note, arrow, tone) of a change."""
     if moved is None:
         return "", "", ""
     if abs(moved) < LEAST_CHANGE:
-        return f"unchanged{versus}", "", ""
+        return "unchanged", "", ""
     arrow = "up" if moved > 0 else "down"
     tone = "" if not worse or abs(moved) < 0.02 else "bad" if arrow == worse else "good"
     share = abs(moved)
     size = f"{share * 100:.1f}{written.NBSP}%" if share < 10 else f"{share + 1:.0f} times" if moved > 0 else ""
-    return f"{size}{versus}", arrow, tone
+    return size, arrow, tone
 
 
 def _versus(filters: Filters) -> str:
     span = str(filters.span)
-    return f" vs prior {span.removeprefix('Last ')}" if span.startswith("Last ") else " vs the stretch before"
+    return f"vs prior {span.removeprefix('Last ')}" if span.startswith("Last ") else "vs the stretch before"

@@ -38,7 +38,7 @@ _SUMS = f"""{_EDGES}
     SELECT {_BAR} AS bar, type, sum(runs)::bigint, sum(errors)::bigint, sum(tokens)::bigint, sum(cost),
            sum(unpriced)::bigint
     FROM (SELECT hour AS at, type, runs, errors, input_tokens + output_tokens AS tokens, cost, unpriced
-            FROM runs_usagebucket WHERE {_WHOLE}
+            FROM runs_hoursum WHERE {_WHOLE}
           UNION ALL
           SELECT started_at, type, 1, (status = 'error')::int,
                  coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0), coalesce(cost, 0),
