@@ -225,10 +225,10 @@ def _layout(chart: Chart) -> dict[str, Any]:
     }
 
 
-def _ticks(chart: Chart) -> dict[str, str]:
+def _ticks(chart: Chart) -> dict[str, str | int]:
     """Return how the vertical axis writes its numbers."""
     if chart.unit == "ms":
         return {"ticksuffix": " s"}
-    if chart.unit == "count":
-        return {"tickformat": "~s"}
+    if chart.unit == "count":  # a handful is told in whole numbers: half a run would read "500m"
+        return {"tickformat": "~s"} if chart.highest > 4 else {"tickformat": "d", "dtick": 1}
     return {"tickprefix": "$", "tickformat": ",.2f" if chart.highest >= 0.2 else ",.3~f"}
