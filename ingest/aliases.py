@@ -12,6 +12,7 @@ import msgspec
 from ingest import fold
 from ingest.events import Batch
 from ingest.fold import RunState
+from ingest.literals import pairs
 from ingest.rows import Db, read
 from runs import locks
 from runs.ids import run_id as canonical_id
@@ -44,7 +45,7 @@ def canonical(db: Db, project_id: int, ids: Iterable[str]) -> dict[str, str]:
     db.execute(
         "SELECT a.alias::text, a.canonical::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         " JOIN runs_alias a ON a.project_id = s.project_id AND a.alias = s.id",
-        ([project_id] * len(wanted), wanted),
+        pairs(project_id, wanted),
     )
     return dict(db.fetchall())
 

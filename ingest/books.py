@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import uuid4
 
-from ingest.rows import Db, Row, timestamp
+from ingest.literals import timestamp
+from ingest.rows import Db, Row
 
 HOUR: Final = 3_600_000_000
 UNCOUNTED: Final = frozenset({"span"})

@@ -150,7 +150,7 @@ def merge(a: RunState, b: RunState) -> RunState:
         tags=_tags(a, b),
         template_id=_smaller(a.template_id, b.template_id),
         runtime=_smaller(a.runtime, b.runtime),
-        usage=max(a.usage, b.usage, key=_usage_rank),
+        usage=_better(a.usage, b.usage),
         usage_text=_usage_text(a, b),
         input=_classed_body(a.input, b.input, a.flags, b.flags, INPUT_FROM_START),
         output=_richer(a.output, b.output),
@@ -261,7 +261,15 @@ def _usage_rank(usage: Usage) -> tuple[int, ...]:
     return (0 if usage.estimated or not known else 1, known, *(-1 if count is None else count for count in classes))
 
 
+def _better(a: Usage, b: Usage) -> Usage:
+    if b is NO_USAGE or a is NO_USAGE:
+        return a if b is NO_USAGE else b
+    return max(a, b, key=_usage_rank)
+
+
 def _usage_text(a: RunState, b: RunState) -> str | None:
+    if a.usage is NO_USAGE and b.usage is NO_USAGE:
+        return _richer(a.usage_text, b.usage_text)
     x, y = _usage_rank(a.usage), _usage_rank(b.usage)
     if x != y:
         return a.usage_text if x > y else b.usage_text
@@ -290,6 +298,8 @@ def body_mode(stored_flags: int, change: RunState, body: str, has: int, from_sta
 
 def usage_mode(stored: Usage, change: RunState) -> int:
     """Return what the table must do with `change.usage_text`; see `body_mode`."""
+    if change.usage is NO_USAGE and change.usage_text is None:
+        return KEEP
     x, y = _usage_rank(stored), _usage_rank(change.usage)
     if x == y:
         return KEEP if change.usage_text is None else RICHER

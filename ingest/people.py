@@ -10,7 +10,8 @@ import msgspec
 
 from ingest import fold
 from ingest.events import UserSeen
-from ingest.rows import Db, timestamp
+from ingest.literals import plain, texts, timestamp
+from ingest.rows import Db
 from runs.locks import lock_key
 
 MINUTE: Final = 60_000_000
@@ -122,7 +123,7 @@ class People:
             "SELECT u.id, u.props::text, u.props_at::text, (extract(epoch from u.first_seen) * 1000000)::bigint,"
             " (extract(epoch from u.last_seen) * 1000000)::bigint FROM unnest(%s::int[], %s::text[])"
             " AS s(project_id, id) JOIN runs_enduser u ON u.project_id = s.project_id AND u.id = s.id",
-            ([self.project_id] * len(user_ids), list(user_ids)),
+            (plain(self.project_id for _ in user_ids), texts(user_ids)),
         )
         for user_id, props, props_at, first, latest in self.db.fetchall():
             self._known[user_id] = Person(
@@ -134,11 +135,11 @@ class People:
             _UPSERT,
             (
                 self.project_id,
-                [person.id for person in people],
-                [msgspec.json.encode(person.props).decode() for person in people],
-                [msgspec.json.encode(person.props_at).decode() for person in people],
-                [timestamp(person.first_seen) for person in people],
-                [timestamp(person.last_seen) for person in people],
+                texts(person.id for person in people),
+                texts(msgspec.json.encode(person.props).decode() for person in people),
+                texts(msgspec.json.encode(person.props_at).decode() for person in people),
+                texts(timestamp(person.first_seen) for person in people),
+                texts(timestamp(person.last_seen) for person in people),
             ),
         )
 

@@ -8,7 +8,6 @@ than a new project believes that the project has no rows, and would walk all of 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,10 +18,7 @@ from ingest import fold
 from ingest.events import Usage
 from ingest.fold import RunState
 from ingest.lineage import Lineage, Own
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST: Final = int((datetime(9999, 12, 31, tzinfo=UTC) - EPOCH).total_seconds() * 1_000_000)
-_FIRST: Final = int((datetime(1, 1, 2, tzinfo=UTC) - EPOCH).total_seconds() * 1_000_000)
+from ingest.literals import field, maybe_texts, pairs, plain, texts, timestamp
 
 Db = Cursor[Any]
 """A server-side-binding cursor inside the request's transaction; each result is consumed before the next statement."""
@@ -202,7 +198,7 @@ def _joined(db: Db, condition: str, project_id: int, ids: Sequence[str]) -> list
     db.execute(
         f"SELECT {_SELECT} FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         f" JOIN runs_run r ON r.project_id = s.project_id AND {condition}",
-        ([project_id] * len(ids), list(ids)),
+        pairs(project_id, ids),
     )
     return [_row(record) for record in db.fetchall()]
 
@@ -216,15 +212,15 @@ def insert(db: Db, project_id: int, rows: Iterable[Row]) -> None:
 
 def update(db: Db, project_id: int, rows: Sequence[Row]) -> None:
     """Overwrite known runs with what `fold.merge` made of them."""
-    columns = [[_parameter(name, getattr(row, name)) for row in rows] for name in COLUMNS]
-    db.execute(_UPDATE, ([project_id] * len(rows), *columns))
+    columns = [texts(_parameter(name, getattr(row, name)) for row in rows) for name in COLUMNS]
+    db.execute(_UPDATE, (plain(project_id for _ in rows), *columns))
 
 
 def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:
     """Store the bodies of new runs."""
     text = "".join(
-        f"{project_id}\t{body.run_id}\t{_copied(body.input)}\t{_copied(body.output)}\t{_copied(body.error)}"
-        f"\t{_copied(body.params)}\t{_copied(body.metadata)}\t{_copied(body.usage)}\n"
+        f"{project_id}\t{body.run_id}\t{field(body.input)}\t{field(body.output)}\t{field(body.error)}"
+        f"\t{field(body.params)}\t{field(body.metadata)}\t{field(body.usage)}\n"
         for body in bodies
     )
     _copy(db, _COPY_BODIES, text)
@@ -232,11 +228,11 @@ def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:
 
 def update_bodies(db: Db, project_id: int, bodies: Sequence[Body]) -> None:
     """Merge bodies into those of known runs, each column by its mode."""
-    arrays: list[list[Any]] = [[project_id] * len(bodies), [body.run_id for body in bodies]]
+    arrays = list(pairs(project_id, [body.run_id for body in bodies]))
     for position, name in enumerate(_TEXT_BODIES):
-        arrays.append([getattr(body, name) for body in bodies])
-        arrays.append([body.modes[position] for body in bodies])
-    arrays.append([body.metadata for body in bodies])
+        arrays.append(texts(getattr(body, name) for body in bodies))
+        arrays.append(plain(body.modes[position] for body in bodies))
+    arrays.append(texts(body.metadata for body in bodies))
     db.execute(_UPDATE_BODIES, arrays)
 
 
@@ -245,7 +241,7 @@ def read_metadata_pieces(db: Db, project_id: int, ids: Sequence[str]) -> dict[st
     cursor = db.execute(
         "SELECT b.run_id::text, b.metadata::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         " JOIN runs_runbody b ON b.project_id = s.project_id AND b.run_id = s.id WHERE b.metadata IS NOT NULL",
-        ([project_id] * len(ids), list(ids)),
+        pairs(project_id, ids),
     )
     return {run_id: msgspec.json.decode(text, type=dict[str, str]) for run_id, text in cursor}
 
@@ -257,12 +253,6 @@ def metadata_text(effective: dict[str, Any] | None, known: "Row | None") -> str 
     if known is not None and known.metadata and msgspec.json.decode(known.metadata) == effective:
         return known.metadata
     return msgspec.json.encode(effective).decode()
-
-
-def timestamp(at: int) -> str:
-    """Return epoch µs as PostgreSQL reads it; times outside the calendar are clamped to its ends."""
-    moment = EPOCH + timedelta(microseconds=min(max(at, _FIRST), _LAST))
-    return moment.isoformat(" ")
 
 
 _TAGS: Final = COLUMNS.index("tags")
@@ -281,27 +271,8 @@ def _copy(db: Db, statement: str, text: str) -> None:
             copy.write(text)
 
 
-def _copied(text: str | None) -> str:
-    """Return text as COPY's text format wants it."""
-    if text is None:
-        return "\\N"
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    if "\n" in text or "\t" in text or "\r" in text:
-        text = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    return text
-
-
 def _number(value: object) -> str:
     return "\\N" if value is None else str(value)
-
-
-def array_literal(values: Sequence[str] | None) -> str | None:
-    """Return a text array's literal, or None."""
-    if values is None:
-        return None
-    quoted = ('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
-    return "{" + ",".join(quoted) + "}"
 
 
 def _copy_row(row: Row) -> str:
@@ -309,20 +280,20 @@ def _copy_row(row: Row) -> str:
     return "\t".join(
         (
             row.id,
-            _copied(row.type),
-            _copied(row.name),
+            field(row.type),
+            field(row.name),
             row.status,
             row.parent_id or "\\N",
             row.trace_id or "\\N",
             row.chat_id or "\\N",
             row.thread_id or "\\N",
-            _copied(row.user_id),
-            _copied(row.team_id),
-            _copied(row.organization_id),
-            _copied(array_literal(row.tags)),
-            _copied(row.metadata),
-            _copied(row.template_id),
-            _copied(row.runtime),
+            field(row.user_id),
+            field(row.team_id),
+            field(row.organization_id),
+            field(maybe_texts(row.tags)),
+            field(row.metadata),
+            field(row.template_id),
+            field(row.runtime),
             timestamp(row.started_at),
             "\\N" if row.ended_at is None else timestamp(row.ended_at),
             timestamp(row.received_at),
@@ -333,19 +304,19 @@ def _copy_row(row: Row) -> str:
             _number(row.output_tokens),
             _number(row.reasoning_tokens),
             _number(row.cost),
-            _copied(row.price_ref),
+            field(row.price_ref),
             row.sibling_of or "\\N",
             str(row.flags),
         )
     )
 
 
-def _parameter(name: str, value: Any) -> Any:
+def _parameter(name: str, value: Any) -> str | None:
     """Return a column's value as the text that `_UPDATE` casts."""
     if value is None:
         return None
     if name in _TIMES:
         return timestamp(value)
     if name == "tags":
-        return array_literal(value)
+        return maybe_texts(value)
     return value if isinstance(value, str) else str(value)

@@ -7,7 +7,8 @@ from zlib import crc32
 import msgspec
 
 from ingest.events import FeedbackEvent, LogEvent
-from ingest.rows import Db, timestamp
+from ingest.literals import timestamp
+from ingest.rows import Db
 
 _FEEDBACK: Final = """
     INSERT INTO runs_feedback AS f (project_id, run_id, key, value, at)

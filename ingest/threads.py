@@ -13,7 +13,8 @@ from ingest import conversation, fold
 from ingest.conversation import Exchange, Header, Thread
 from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
-from ingest.rows import Db, Row, array_literal, metadata_text, read, read_chats, timestamp
+from ingest.literals import maybe_texts, pairs, plain, texts, timestamp
+from ingest.rows import Db, Row, metadata_text, read, read_chats
 
 _INSERT: Final = """
     INSERT INTO runs_message AS m (project_id, id, side, thread_id, at, role, is_retry, body, user_id, tags,
@@ -78,14 +79,14 @@ def store(
     rows = _distinct([_message_values(message) for message in messages] + [_mark_values(thread) for thread in threads])
     if not rows:
         return Refolded()
-    columns = list(zip(*rows, strict=True))
-    db.execute(_INSERT, (project_id, *(list(column) for column in columns)))
+    columns = zip(*rows, strict=True)
+    db.execute(_INSERT, (project_id, *(texts(map(_text, column)) for column in columns)))
     ids = list({row[0] for row in rows})
-    db.execute(_JOIN_LEGACY, ([project_id] * len(ids), ids))
+    db.execute(_JOIN_LEGACY, pairs(project_id, ids))
     db.execute(
         "SELECT DISTINCT m.thread_id::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         " JOIN runs_message m ON m.project_id = s.project_id AND m.id = s.id WHERE m.thread_id IS NOT NULL",
-        ([project_id] * len(ids), ids),
+        pairs(project_id, ids),
     )
     touched = sorted(record[0] for record in db.fetchall())
     return refold(db, project_id, touched, received_at)
@@ -97,7 +98,7 @@ def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int)
     if not thread_ids:
         return result
     by_thread: dict[str, list[Header]] = {}
-    for record in db.execute(_HEADERS, ([project_id] * len(thread_ids), list(thread_ids))):
+    for record in db.execute(_HEADERS, pairs(project_id, thread_ids)):
         header = Header(**dict(zip(Header.__struct_fields__, record, strict=True)))
         by_thread.setdefault(header.thread_id or "", []).append(header)
     told = {header.chat_id for headers in by_thread.values() for header in headers if header.chat_id}
@@ -113,12 +114,12 @@ def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int)
 def write_moves(db: Db, project_id: int, moved: Sequence[tuple[str, str, str]]) -> None:
     """Store which chat each moved message belongs to now."""
     if moved:
-        ids, sides, chats = (list(column) for column in zip(*moved, strict=True))
+        ids, sides, chats = zip(*moved, strict=True)
         db.execute(
             "UPDATE runs_message AS m SET chat_id = s.chat_id"
             " FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::uuid[]) AS s(project_id, id, side, chat_id)"
             " WHERE m.project_id = s.project_id AND m.id = s.id AND m.side = s.side",
-            ([project_id] * len(moved), ids, sides, chats),
+            (*pairs(project_id, ids), plain(sides), plain(chats)),
         )
 
 
@@ -130,7 +131,7 @@ def chats_of_messages(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, 
         "SELECT m.id::text, m.chat_id::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         " JOIN runs_message m ON m.project_id = s.project_id AND m.id = s.id"
         " WHERE m.chat_id IS NOT NULL ORDER BY m.side DESC",
-        ([project_id] * len(ids), list(ids)),
+        pairs(project_id, ids),
     )
     chat_of: dict[str, str] = dict(db.fetchall())
     lineages = {row.id: row.handed_down for row in read(db, project_id, list(set(chat_of.values())))}
@@ -250,6 +251,11 @@ def _thread_of(message: MessageEvent) -> str | None:
     return message.thread_id
 
 
+def _text(value: str | bool | None) -> str | None:  # noqa: FBT001 - a column's value
+    """Return a column's value as the text that the statement casts."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
 def _message_values(message: MessageEvent) -> tuple[Any, ...]:
     return (
         message.message_id,
@@ -260,8 +266,8 @@ def _message_values(message: MessageEvent) -> tuple[Any, ...]:
         message.is_retry,
         message.body,
         message.user_id,
-        array_literal(message.tags),
-        array_literal(message.thread_tags),
+        maybe_texts(message.tags),
+        maybe_texts(message.thread_tags),
         message.metadata,
         message.thread_metadata,
     )
@@ -280,7 +286,7 @@ def _mark_values(thread: ThreadEvent) -> tuple[Any, ...]:
         "null",
         thread.user_id,
         None,
-        array_literal(thread.tags),
+        maybe_texts(thread.tags),
         None,
         thread.metadata,
     )

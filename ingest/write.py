@@ -16,6 +16,7 @@ from psycopg import Cursor, errors
 from ingest import aliases, books, fold, rows, satellites, threads
 from ingest.events import Batch
 from ingest.fold import RunState
+from ingest.literals import EPOCH
 from ingest.people import People
 from ingest.placing import Placing
 from ingest.rows import Body, Db, Row
@@ -35,7 +36,7 @@ def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHol
 
     Safe to repeat. Raises psycopg.OperationalError (or Django's) when PostgreSQL can't be reached.
     """
-    at = int((received_at - rows.EPOCH).total_seconds() * 1_000_000)
+    at = int((received_at - EPOCH).total_seconds() * 1_000_000)
     for part in _parts(batch):
         _store_part(project_id, part, at, key.key_id if key else None)
 
