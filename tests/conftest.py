@@ -36,15 +36,27 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"database: {settings.DATABASES['default']['HOST']}, browser: {find_chromium() or 'none'}"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --only-database, for a second run on another PostgreSQL."""
+    parser.addoption("--only-database", action="store_true", help="leave out tests that never reach the database")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out browser tests where there is no browser; the summary says so, and REQUIRE_BROWSER=1 forbids it."""
-    if find_chromium():
-        return
-    if os.environ.get("REQUIRE_BROWSER"):
+    left_out = [item for item in items if item.get_closest_marker("browser") and not find_chromium()]
+    if left_out and os.environ.get("REQUIRE_BROWSER"):
         raise pytest.UsageError("no Chromium found for the browser tests: install it, or set CHROMIUM to its path")
-    wanted = [item for item in items if item.get_closest_marker("browser")]
-    items[:] = [item for item in items if item not in wanted]
-    config.hook.pytest_deselected(items=wanted)
+    if config.getoption("only_database"):
+        left_out += [item for item in items if not _reaches_database(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
+
+def _reaches_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db", "live_server"})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
