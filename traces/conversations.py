@@ -162,8 +162,14 @@ def thread(project_id: int, run: Run) -> Thread:
         story=story,
         who=_who(project_id, run.user_id),
         names=names,
-        metadata=bodies.pairs(bodies.metadata(body.metadata) if body else None),
+        metadata=bodies.pairs(_metadata_text(run, body)),
     )
+
+
+def _metadata_text(run: Run, body: RunBody | None) -> str | None:
+    """Return a thread's metadata as sent; where no event of its own carried any, what was gathered from messages."""
+    sent = bodies.metadata(body.metadata) if body else None
+    return sent or (json.dumps(run.metadata) if run.metadata else None)
 
 
 def _story(project_id: int, thread_id: UUID) -> Story:

@@ -109,6 +109,15 @@ def test_an_answer_says_what_it_took_and_leads_to_its_trace(site: Site, talk: Ta
     assert "<strong>yesterday</strong>" in first
 
 
+def test_beside_the_conversation_stands_who_it_is_and_what_was_sent_along(site: Site, talk: Talk) -> None:
+    talk.thread.metadata = {"channel": "web", "nested": {"a": 1}}
+    talk.thread.save(update_fields=["metadata"])
+    about = site.get(f"threads/{talk.thread.id}")
+    about = about[about.index("who-pane") :]
+    for words in ("Inès Moreau", "Flex", "channel", "web", "1 key", "support", str(talk.thread.id)):
+        assert words in about
+
+
 def test_retries_are_siblings_behind_links(site: Site, talk: Talk) -> None:
     page = site.get(f"threads/{talk.thread.id}")
     assert "2/2" in page
