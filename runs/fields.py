@@ -32,10 +32,10 @@ def _required(value: str) -> str:
     return value.strip()
 
 
-def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
+def _choice(choices: Mapping[str, str], words: str = "") -> Callable[[str], str]:
     def read(value: str) -> str:
         if value not in choices:
-            raise ValueError(f"use {', '.join(choices)}")
+            raise ValueError(f"use {words or ', '.join(choices)}")
         return value
 
     return read
@@ -70,7 +70,12 @@ FIELDS: dict[str, Field] = {
     "name": Field(
         "name", _text, lambda _project_id, values: conditions.named(values), say=lambda name: name or "unnamed"
     ),
-    "status": Field("status", _choice(STATUSES), _column("status"), say=lambda value: STATUSES.get(value, value)),
+    "status": Field(
+        "status",
+        _choice(STATUSES, "success, error or running"),
+        _column("status"),
+        say=lambda value: STATUSES.get(value, value),
+    ),
     "user": Field("end user", _text, _column("user_id"), say=_say_group),
     "team": Field("team", _text, _column("team_id"), say=_say_group),
     "organization": Field("organization", _text, _column("organization_id"), say=_say_group),

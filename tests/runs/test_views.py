@@ -191,6 +191,19 @@ def test_figures_agree_with_the_list(member: Client, project: Project, run: Run)
     assert "1\u202f620" in page
 
 
+def test_a_text_search_shows_its_rows_first_and_its_figures_in_a_second_request(
+    member: Client, project: Project, run: Run
+) -> None:
+    page = text_of(member.get(f"{at('run_list', project)}?q=my+bag"))
+    assert "gpt-4o" in page
+    assert f'hx-get="{at("run_figures", project)}?q=my+bag"' in page
+    assert "metric-value" not in page
+    figures = text_of(member.get(f"{at('run_figures', project)}?q=my+bag"))
+    assert "metric-value" in figures
+    assert 'id="histogram" hx-swap-oob="true"' in figures
+    assert 'id="tabs"' in figures
+
+
 def test_new_runs_are_announced_and_move_nothing(member: Client, project: Project, run: Run) -> None:
     page = text_of(member.get(at("run_list", project)))
     news = page.split('hx-get="')[-1]
