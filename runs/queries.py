@@ -10,6 +10,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from lunary_dash import paging
+from lunary_dash.templatetags import figures as written
 from runs import conditions, feedback, keyset
 from runs.feedback import Shown
 from runs.filters import Chip, Filters
@@ -103,10 +104,33 @@ class Row:
     standalone: bool
     running_ms: int | None  # of a run without an end, up to now
 
+    # Written here, not in the template: fifty rows of conditions take it longer than the page's queries.
+
     @property
-    def costs(self) -> bool:
-        """Tell whether a cost is to be expected; of anything else it is not unknown, there is none."""
-        return self.cost is not None or (self.type in ("llm", "embed") and self.status == "success")
+    def lasted(self) -> str:
+        """Return the duration, of a run without an end so far."""
+        if self.duration_ms is None and self.running_ms is not None:
+            return f"{written.duration(self.running_ms)}…"
+        return written.duration(self.duration_ms)
+
+    @property
+    def given(self) -> str:
+        """Return the input tokens, marked where they are an estimate."""
+        return self._counted(self.input_tokens)
+
+    @property
+    def answered(self) -> str:
+        """Return the output tokens, marked where they are an estimate."""
+        return self._counted(self.output_tokens)
+
+    def _counted(self, tokens: int | None) -> str:
+        return f"~{written.tokens(tokens)}" if self.estimated and tokens is not None else written.tokens(tokens)
+
+    @property
+    def costed(self) -> str:
+        """Return the cost; it is unknown only where one is to be expected, of anything else there is none."""
+        expected = self.type in ("llm", "embed") and self.status == "success"
+        return written.money(self.cost) if self.cost is not None or expected else written.NONE
 
 
 def page(project_id: int, filters: Filters, sort: Sort, cursor: str | None, size: int = PAGE_SIZE) -> paging.Page[Row]:
