@@ -94,11 +94,34 @@ def _variants(story: Story) -> list[Variant]:
     for one in sorted(story.runs, key=lambda one: (one.started_at, one.trace_id)):
         if one.chat_id:
             attached.setdefault(one.chat_id, []).append(one)
+    attached = _by_telling(story, said, attached)
     given: dict[UUID, list[Reaction]] = {}
     for run_id, chat_id in sorted(story.chat_of.items()):
         given.setdefault(chat_id, []).append(reaction(story.feedback.get(run_id, {})))
     made = [_variant(key, said.get(key, []), attached.get(key, []), given.get(key, [])) for key in said | attached]
     return sorted(made, key=lambda one: (one.started_at, one.id))
+
+
+def _by_telling(
+    story: Story, said: Mapping[UUID, list[MessageRow]], attached: Mapping[UUID, list[AttachedRow]]
+) -> dict[UUID, list[AttachedRow]]:
+    """Return the runs by the telling they made.
+
+    Runs hang below the question's message; where it was answered again, they belong to the first answer that came after
+    they began.
+    """
+    sibling_of = {chat.id: chat.sibling_of for chat in story.chats}
+    ends: dict[UUID, list[tuple[datetime, UUID]]] = {}
+    for chat_id, rows in said.items():
+        ends.setdefault(_original(chat_id, sibling_of), []).append((rows[-1].at, chat_id))
+    told: dict[UUID, list[AttachedRow]] = {}
+    for chat_id, runs in attached.items():
+        tellings = sorted(ends.get(chat_id, ()))
+        latest = tellings[-1][1] if tellings else chat_id
+        for one in runs:
+            made = next((telling for end, telling in tellings if one.started_at <= end), latest)
+            told.setdefault(made, []).append(one)
+    return told
 
 
 def _variant(chat_id: UUID, rows: list[MessageRow], attached: list[AttachedRow], given: list[Reaction]) -> Variant:

@@ -117,6 +117,15 @@ def test_figures_of_an_answer_come_from_the_runs_of_its_exchange() -> None:
     assert [item.name for item in made.items if isinstance(item, Line)] == ["nightly"]
 
 
+def test_runs_below_a_question_that_was_answered_again_belong_to_the_answer_they_made() -> None:
+    once = row(10, type="agent", name="first-try", at_ms=60_500, ms=1_000)
+    again = row(11, type="agent", name="second-try", at_ms=70_000, ms=9_000)
+    story = Story(SUPPORT.messages, SUPPORT.chats, [], [attached(3, once), attached(3, again)])
+    second = turns(converse(story))[1]
+    assert [variant.facts.agent for variant in second.variants] == ["first-try", "second-try"]
+    assert [variant.facts.traces for variant in second.variants] == [(uid(10),), (uid(11),)]
+
+
 def test_a_tools_answer_is_folded_into_its_call_and_an_unknown_one_is_shown() -> None:
     call = {
         "role": "assistant",
