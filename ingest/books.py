@@ -1,14 +1,14 @@
-"""What a write leaves in the books: ledger entries, runs that merged, hours to recompute (rules 13 and 14).
+"""What a write leaves in the books: ledger entries and hours to recompute (rules 13 and 14).
 
 All in the transaction that stores the runs, so that a count and its runs are never apart.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 from uuid import uuid4
 
-from ingest.literals import timestamp
+from ingest.literals import plain, texts, timestamp
 from ingest.rows import Db, Row
 
 HOUR: Final = 3_600_000_000
@@ -16,10 +16,18 @@ UNCOUNTED: Final = frozenset({"span"})
 """Types that are never billed (rule 9)."""
 
 
-def enter(db: Db, project_id: int, types: Iterable[str], key_id: int | None, received_at: int) -> None:
-    """Append one ledger entry per type of the runs that were stored for the first time."""
-    counts = Counter(run_type for run_type in types if run_type not in UNCOUNTED)
-    if counts:
+def enter(
+    db: Db, project_id: int, stored: Iterable[str], merged: Iterable[str], key_id: int | None, received_at: int
+) -> None:
+    """Append one ledger entry per type: runs `stored` for the first time, less those `merged` into another one.
+
+    A run that turns out to be part of another (an answer that came before its question, two ids of one run) was
+    counted when it was stored; the entry that takes it back keeps the sum at one per run, whatever came first.
+    """
+    counts = Counter(run_type for run_type in stored if run_type not in UNCOUNTED)
+    counts.subtract(run_type for run_type in merged if run_type not in UNCOUNTED)
+    changed = {run_type: runs for run_type, runs in counts.items() if runs}
+    if changed:
         db.execute(
             "INSERT INTO runs_ledgerentry (project_id, id, key_id, received_at, type, runs)"
             " SELECT %s, id, %s, %s::timestamptz, type, runs FROM unnest(%s::uuid[], %s::text[], %s::int[])"
@@ -28,22 +36,10 @@ def enter(db: Db, project_id: int, types: Iterable[str], key_id: int | None, rec
                 project_id,
                 key_id,
                 timestamp(received_at),
-                [str(uuid4()) for _ in counts],
-                list(counts),
-                list(counts.values()),
+                plain(uuid4() for _ in changed),
+                texts(changed),
+                plain(changed.values()),
             ),
-        )
-
-
-def merged(db: Db, project_id: int, types: Iterable[str], received_at: int) -> None:
-    """Record runs that turned out to be part of another one, so that ledger = stored + deleted stays true."""
-    counts = Counter(run_type for run_type in types if run_type not in UNCOUNTED)
-    if counts:
-        db.execute(
-            "INSERT INTO runs_deletion (project_id, id, at, reason, type, runs)"
-            " SELECT %s, id, %s::timestamptz, 'merged', type, runs FROM unnest(%s::uuid[], %s::text[], %s::int[])"
-            " AS s(id, type, runs)",
-            (project_id, timestamp(received_at), [str(uuid4()) for _ in counts], list(counts), list(counts.values())),
         )
 
 
@@ -54,10 +50,10 @@ def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int) -
 
 def mark_hours(db: Db, project_id: int, hours: Iterable[int], received_at: int) -> None:
     """Mark hours (epoch µs) for recomputing."""
-    times: Sequence[str] = [timestamp(hour) for hour in sorted(hours)]
+    times = [timestamp(hour) for hour in sorted(hours)]
     if times:
         db.execute(
             "INSERT INTO runs_stalehour (project_id, hour, id, marked_at)"
             " SELECT %s, hour::timestamptz, %s, %s::timestamptz FROM unnest(%s::text[]) AS s(hour)",
-            (project_id, str(uuid4()), timestamp(received_at), times),
+            (project_id, str(uuid4()), timestamp(received_at), texts(times)),
         )

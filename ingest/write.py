@@ -16,7 +16,7 @@ from psycopg import Cursor, errors
 from ingest import aliases, books, fold, rows, satellites, threads
 from ingest.events import Batch
 from ingest.fold import RunState
-from ingest.literals import EPOCH
+from ingest.literals import EPOCH, plain
 from ingest.people import People
 from ingest.placing import Placing
 from ingest.rows import Body, Db, Row
@@ -208,7 +208,7 @@ class _Storing:
             rows.update(self.db, self.project_id, known)
         threads.write_moves(self.db, self.project_id, talk.moved)
         self._write_bodies(changes)
-        self._book(new)
+        self._book(new, talk.gone)
         previous = [self.stored[row.id] for row in known]
         books.mark_stale(self.db, self.project_id, [*new, *known, *previous, *talk.gone], self.received_at)
 
@@ -227,28 +227,28 @@ class _Storing:
         if merged:
             rows.update_bodies(self.db, self.project_id, merged)
 
-    def _book(self, new: Sequence[Row]) -> None:
-        """Count what was stored for the first time; a run that only changed its id is not counted again."""
+    def _book(self, new: Sequence[Row], gone: Sequence[Row]) -> None:
+        """Count what was stored for the first time, and take back what proved to be part of another run.
+
+        A run that only changed its id (an alias became known) is neither.
+        """
         renamed = {row.id for row in new if row.id in self.moved.received}
-        books.enter(
-            self.db, self.project_id, (r.type for r in new if r.id not in renamed), self.key_id, self.received_at
-        )
-        lost: list[str] = []
+        stored = [row.type for row in new if row.id not in renamed]
+        merged = [row.type for row in gone]
         for target, run_type in self.moved.taken:
             if target in renamed:
                 renamed.remove(target)
             else:
-                lost.append(run_type)
-        books.merged(self.db, self.project_id, lost, self.received_at)
+                merged.append(run_type)
+        books.enter(self.db, self.project_id, stored, merged, self.key_id, self.received_at)
 
     def _remove(self, gone: Sequence[Row]) -> None:
         """Delete chats whose messages went over to other chats."""
         if gone:
             self.db.execute(
                 "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s::uuid[])",
-                (self.project_id, [row.id for row in gone]),
+                (self.project_id, plain(row.id for row in gone)),
             )
-            books.merged(self.db, self.project_id, [row.type for row in gone], self.received_at)
 
     def _settle_people(self) -> None:
         """Write the users; runs without team or organization take what their user's properties now say."""

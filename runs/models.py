@@ -239,7 +239,10 @@ class EndUser(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """Append-only billing ledger (rule 14): how many runs of a type one request stored for the first time."""
+    """Append-only billing ledger (rule 14): how many runs of a type one request stored for the first time.
+
+    Less those that it found to be part of another run: they were counted when they were stored (docs/adr/0010).
+    """
 
     pk = models.CompositePrimaryKey("project_id", "id")
     project_id = models.IntegerField()
@@ -263,7 +266,7 @@ class Deletion(models.Model):
     project_id = models.IntegerField()
     id = models.UUIDField()
     at = models.DateTimeField()
-    reason = models.TextField(help_text="deleted, merged (two ids turned out to be one run), demo, …")
+    reason = models.TextField(help_text="deleted, demo, …")
     type = models.TextField()
     runs = models.IntegerField()
 

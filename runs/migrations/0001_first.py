@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ("project_id", models.IntegerField()),
                 ("id", models.UUIDField()),
                 ("at", models.DateTimeField()),
-                ("reason", models.TextField(help_text="deleted, merged (two ids turned out to be one run), demo, …")),
+                ("reason", models.TextField(help_text="deleted, demo, …")),
                 ("type", models.TextField()),
                 ("runs", models.IntegerField()),
             ],
