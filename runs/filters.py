@@ -102,7 +102,7 @@ class Filters:
         return cls(
             type=_type(query, type, problems),
             span=span,
-            terms=tuple(dict.fromkeys(terms)),
+            terms=_grouped(terms),
             problems=tuple(problems),
             kept=kept,
             defaults=(type, spans.DEFAULT),
@@ -263,6 +263,12 @@ def _read_term(name: str, value: str, terms: list[Term], problems: list[Problem]
         terms.append(Term(key, value, field_of(key).read(value)))
     except ValueError as error:
         problems.append(Problem(key, value, str(error)))
+
+
+def _grouped(terms: list[Term]) -> tuple[Term, ...]:
+    """Return each term once, those of one key together as addresses give them: `model=` and `name=` are one key."""
+    keys = list(dict.fromkeys(term.key for term in terms))
+    return tuple(sorted(dict.fromkeys(terms), key=lambda term: keys.index(term.key)))
 
 
 def _type(query: QueryLike, default: str, problems: list[Problem]) -> str:

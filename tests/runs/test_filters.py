@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from django.http import QueryDict
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from projects.models import Project
@@ -58,6 +58,7 @@ def test_any_address_is_read_and_asked(pairs: list[tuple[str, str]]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example([("name", "0"), ("user", ""), ("model", "")])
 @given(PAIRS)
 def test_an_address_made_from_filters_means_the_same(pairs: list[tuple[str, str]]) -> None:
     first = Filters.parse(built(pairs), now=NOW)
