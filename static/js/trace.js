@@ -57,7 +57,7 @@ function recount() {
 }
 
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.target.id === "detail") detail().scrollTop = 0;
+  if (event.detail.target?.id === "detail") detail().scrollTop = 0;
   else recount();
 });
 
