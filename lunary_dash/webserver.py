@@ -1,6 +1,7 @@
 """gunicorn, configured: threads for slow clients, kept-alive connections, code shared between processes."""
 
 import gc
+import threading
 from typing import Any
 
 from django.db import connections
@@ -30,6 +31,7 @@ def options(fd: int | None) -> dict[str, Any]:
         "control_socket_disable": True,
         "loglevel": "warning",
         "pre_fork": before_fork,
+        "post_worker_init": load_prices,
     }
 
 
@@ -38,6 +40,13 @@ def before_fork(arbiter: Any, worker: Any) -> None:
     connections.close_all()
     gc.collect()
     gc.freeze()
+
+
+def load_prices(worker: Any) -> None:
+    """Read the price table beside the first requests: it takes half a second that no first event should wait for."""
+    from runs import pricing
+
+    threading.Thread(target=pricing.warm, name="prices", daemon=True).start()
 
 
 class Server(BaseApplication):  # type: ignore[misc]
