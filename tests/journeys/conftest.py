@@ -1,12 +1,16 @@
 """A whole copy of the product, shared by the journeys of one worker."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.supervisor.instances import Copy, running, until
+from tests.journeys.events import run_events, said
+from tests.supervisor.instances import ROOT, Copy, running, until
 
 
 class Instance:
@@ -30,6 +34,13 @@ class Instance:
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return answer.json()
 
+    def send(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Post events as an SDK does; return what the server says of each."""
+        headers = {"Authorization": f"Bearer {self.public_key}"}
+        answer = requests.post(f"{self.url}/v1/runs/ingest", json={"events": events}, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["results"])
+
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs of the project (at most 50)."""
         return list(self.get("/v1/runs?type=all")["data"])
@@ -39,8 +50,52 @@ class Instance:
         return until(lambda: len(found := self.runs()) >= number and found, seconds, f"{number} runs") or []
 
 
+def new_project(copy: Copy, name: str) -> Instance:
+    """Make one more project, as `make -s project NAME=…` does."""
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_project", name],
+        cwd=ROOT,
+        env=copy.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return Instance(copy, json.loads(made.stdout))
+
+
 @pytest.fixture(scope="session")
 def whole_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """Start everything once, in a directory of its own."""
     with running(Copy(tmp_path_factory.mktemp("copy"))) as copy:
         yield copy
+
+
+@pytest.fixture(scope="session")
+def many_runs(whole_copy: Copy) -> Instance:
+    """Make a project with 70 model calls, a trace, a thread and a refused event."""
+    instance = new_project(whole_copy, "Many runs")
+    events = [
+        event
+        for number in range(70)
+        for event in run_events(
+            "llm",
+            "gpt-4.1-mini" if number % 2 else "gpt-4o",
+            f"{number}",
+            ago=200 + number,
+            took=number + 1,
+            error={"message": "overloaded", "stack": "Traceback\n  line 1"} if number % 10 == 9 else None,
+            userId=f"user-{number % 5}",
+            tags=["web"],
+            metadata={"teamId": f"team-{number % 3}", "organizationId": "Halden Air"},
+        )
+    ]
+    thread = "thread of many"
+    events += [said("user", "Is it late?", "asked", thread, 60), said("assistant", "It is.", "answered", thread, 58)]
+    events += run_events("agent", "claims-agent", "agent", 59, parent="asked", tags=["claims"])
+    events += run_events("tool", "lookup", "tool", 58.5, parent="agent", error={"message": "no such booking"})
+    events += run_events("retriever", "search", "retriever", 58.4, parent="agent")
+    events += run_events("tool", "alone", "standalone", 50)
+    results = instance.send(events)
+    assert [answer["success"] for answer in results].count(False) == 2, "the tool without a parent is held"
+    return instance

@@ -4,12 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import Instance
+from tests.journeys.conftest import new_project
 from tests.supervisor.instances import ROOT, Copy
 
 PROGRAM = Path(__file__).with_name("js_program.mjs")
@@ -34,16 +33,7 @@ def program() -> Path:
 
 
 def test_a_program_with_the_js_sdk_fills_runs_trace_and_thread(whole_copy: Copy, program: Path) -> None:
-    made = subprocess.run(
-        [sys.executable, "manage.py", "create_project", "From JavaScript"],
-        cwd=ROOT,
-        env=whole_copy.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    instance = Instance(whole_copy, json.loads(made.stdout))
+    instance = new_project(whole_copy, "From JavaScript")
     done = subprocess.run(
         ["node", str(program)],
         env=os.environ | instance.environment,
