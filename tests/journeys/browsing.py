@@ -43,7 +43,9 @@ AUDIT = """() => {
       found.push("image neither hidden nor named: " + brief(image));
   for (const target of all("a[href], button, summary")) {
     const inner = target.querySelector("[aria-label]");
-    if (!target.textContent.trim() && !named(target) && !inner) found.push("nothing to call it: " + brief(target));
+    const words = (target.innerText ?? target.textContent).trim();
+    if (target.checkVisibility() && !words && !named(target) && !inner)
+      found.push("nothing to call it: " + brief(target));
   }
   const ids = all("[id]").map((element) => element.id);
   for (const id of new Set(ids.filter((one, at) => ids.indexOf(one) !== at))) found.push("id twice: " + id);
