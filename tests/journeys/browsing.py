@@ -36,6 +36,9 @@ AUDIT = """() => {
   if (document.documentElement.scrollWidth > innerWidth)
     found.push(`${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
   const named = (element) => element.ariaLabel || element.getAttribute("aria-labelledby");
+  const search = document.querySelector(".topbar form.search")?.getBoundingClientRect();
+  if (search && scrollY === 0 && search.bottom > document.querySelector("main").getBoundingClientRect().top)
+    found.push("the search covers the page");
   for (const control of all("input:not([type=hidden]), select, textarea"))
     if (!control.labels?.length && !named(control)) found.push("control without a label: " + brief(control));
   for (const image of all("svg, img"))
