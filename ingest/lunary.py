@@ -58,7 +58,7 @@ def decode(body: bytes, received_at: int, route: Route = lambda app_id: None) ->
 
     One bad event never fails the others: it becomes a Refusal in its group's batch and `success: false` in the results.
     """
-    return decode_events(_events_in(jsonclean.sound(body)), received_at, route)
+    return decode_events(_flat(_events_in(jsonclean.sound(body))), received_at, route)
 
 
 def decode_events(raws: list[msgspec.Raw], received_at: int, route: Route = lambda app_id: None) -> Decoded:
@@ -181,6 +181,18 @@ def _events_in(body: bytes) -> list[msgspec.Raw]:
         return _events_in_deep(jsonclean.clean(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadBody(f'The body is not JSON ({error}). Send {{"events": […]}} as UTF-8.') from error
+
+
+def _flat(raws: list[msgspec.Raw]) -> list[msgspec.Raw]:
+    """Return the events, a list among them replaced by what it holds: each event is answered by itself."""
+    if not any(bytes(memoryview(raw)[:1]) == b"[" for raw in raws):
+        return raws
+    flat: list[msgspec.Raw] = []
+    for raw in raws:
+        text = bytes(raw)
+        parts = jsonclean.children(text) if text.startswith(b"[") and not jsonclean.too_deep(text) else []
+        flat += [raw] if not parts else _flat([msgspec.Raw(part) for part in parts])
+    return flat
 
 
 def _events_in_unusual(body: bytes) -> list[msgspec.Raw]:

@@ -91,7 +91,6 @@ def test_envelope_keys_come_in_any_spelling_and_payload_keys_stay(style: str) ->
         ({"event": "feedback", "runId": RUN, "feedback": "up"}, "no-feedback"),
         ({"type": "log", "event": "info", "message": "x"}, "log-without-run"),
         ([], "not-an-event"),
-        ([{}, {}], "not-an-event"),
         ("x", "not-an-event"),
         (None, "not-an-event"),
     ],
@@ -104,6 +103,18 @@ def test_what_cannot_be_stored_is_refused_with_its_raw_text(event: Any, code: st
     assert made.results[0].success is False
     assert made.results[0].error == refusal.reason
     assert not lunary.standalone_tools(made.groups[None])
+
+
+def test_lists_among_the_events_are_opened_and_each_event_is_answered() -> None:
+    one, two, three = ({"type": "llm", "event": "start", "runId": name} for name in ("one", "two", "three"))
+    made = decoded([one, [two]], [[three, "x"]], one)
+    assert [(result.id, result.success) for result in made.results] == [
+        ("one", True), ("two", True), ("three", True), (None, False), ("one", True)
+    ]  # fmt: skip
+    assert [event.run_id for event in made.groups[None].batch.runs] == [
+        run_id(n) for n in ("one", "two", "three", "one")
+    ]
+    assert [refusal.event for refusal in made.groups[None].batch.refusals] == ['"x"']
 
 
 @pytest.mark.parametrize("depth", [300, 900, 5000, 200_000])
@@ -176,11 +187,16 @@ LIKELY = st.fixed_dictionaries(
 )
 
 
+def leaves(events: list[Any]) -> int:
+    """Count what is no list with something in it."""
+    return sum(leaves(event) if isinstance(event, list) and event else 1 for event in events)
+
+
 @given(st.lists(st.builds(lambda likely, odd: likely | odd, LIKELY, FIELDS) | FIELDS | VALUES, max_size=6))
 @settings(deadline=None, max_examples=60)
 def test_any_events_are_answered_one_by_one_and_readable(events: list[Any]) -> None:
     made = lunary.decode(json.dumps({"events": events}).encode(), RECEIVED)
-    assert len(made.results) == len(events)
+    assert len(made.results) == leaves(events)
     for group in made.groups.values():
         assert len([p for p in group.positions if not made.results[p].success]) == len(group.batch.refusals)
         for run in group.batch.runs:
