@@ -207,20 +207,23 @@ _DATE_FORMATS: Final = (
 )
 
 
+def _by_format(form: str) -> Callable[[str], datetime]:
+    return lambda text: datetime.strptime(text, form)  # noqa: DTZ007 - `micros` takes a time without zone as UTC
+
+
+# The parser of e-mail dates comes last: it takes Date.toString's too, but drops its zone.
+_DATE_PARSERS: Final = (datetime.fromisoformat, *map(_by_format, _DATE_FORMATS), parsedate_to_datetime)
+
+
 def _parsed(text: str) -> datetime | float | None:
     """Return the time in a text that JavaScript's Date would understand, or a number in quotes; else None."""
     if re.fullmatch(r"\d{9,20}(\.\d{1,9})?", text):
         return float(text)
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+    text = re.sub(r"\s*\([^()]*\)$", "", text)
+    for parse in _DATE_PARSERS:
         try:
             return parse(text)
         except (ValueError, IndexError, TypeError, OverflowError):
-            continue
-    text = re.sub(r"\s*\([^()]*\)$", "", text)
-    for form in _DATE_FORMATS:
-        try:
-            return datetime.strptime(text, form)  # noqa: DTZ007 - `micros` takes a time without zone as UTC
-        except ValueError:
             continue
     return None
 
