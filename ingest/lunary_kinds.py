@@ -150,6 +150,8 @@ def _message(event: Event, at: int, group: Group) -> None:
         raise Unusable("no-message", "`message` of a chat event is an object such as {role, content}")
     role = short(next((text for text in (said.role, said.type) if isinstance(text, str) and text), "user"), WORD_LIMIT)
     _hold(event, group, event.run_id, event.parent_run_id)
+    if event.runtime in HASHING_RUNTIMES and isinstance(said.id, str) and said.id:
+        group.batch.held_ids.add(said.id)  # the SDK hashed runId, and left the id that the person holds in the message
     group.batch.messages.append(
         MessageEvent(
             message_id=message_id,
@@ -290,6 +292,7 @@ _TRUE: Final = (True, "true", "True", 1)
 class _Said(msgspec.Struct, gc=False):
     """What matters of a message's own fields; values as they come."""
 
+    id: Any = None
     role: Any = None
     type: Any = None  # what LangChain calls the role
     is_retry: Any = None

@@ -132,3 +132,9 @@ def test_ids_that_people_hold_are_noted_as_sent(runtime: str | None, held: set[s
     chat = {"type": "thread", "event": "chat", "runId": "m-1", "parentRunId": "t-1", "message": {"role": "user"}}
     feedback = {"event": "feedback", "runId": "m-1", "feedback": {"thumb": "up"}}
     assert batch(chat | {"runtime": runtime}, feedback | {"runtime": runtime}).held_ids == held
+
+
+def test_the_id_that_the_python_sdk_leaves_in_a_message_is_held() -> None:
+    chat = {"type": "thread", "event": "chat", "runId": RUN, "parentRunId": run_id("t"), "runtime": "lunary-py"}
+    assert batch(chat | {"message": {"id": "m-1", "role": "user"}}).held_ids == {"m-1"}
+    assert batch(chat | {"message": {"id": 7, "role": "user"}}).held_ids == set()
