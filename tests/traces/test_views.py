@@ -3,12 +3,13 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from runs.ids import run_id
 from runs.models import Run
 from tests import make
 from tests.traces.conftest import Site, Talk, ids
@@ -149,6 +150,9 @@ def test_every_id_leads_to_the_trace_that_its_run_is_in(site: Site, agent: Run, 
     assert client.get(site.url(f"traces/{tool.id}"))["Location"] == site.url(f"traces/{agent.id}?run={tool.id}")
     assert client.get(site.url(f"traces/{talk.thread.id}"))["Location"] == site.url(f"threads/{talk.thread.id}")
     assert client.get(site.url("traces/no-such-thing")).status_code == 404
+    raw = make.run(site.project, "agent", id=UUID(run_id("job/7/b")))
+    assert client.get(site.url("traces/job/7/b"))["Location"] == site.url(f"traces/{raw.id}")
+    assert client.get(site.url("threads/job/7/b"))["Location"] == site.url(f"traces/{raw.id}")
     assert client.get(site.url(f"traces/{uuid4()}")).status_code == 404
 
 
