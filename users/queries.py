@@ -291,6 +291,8 @@ def _text(props: dict[str, Any], *keys: str) -> str:
 
 def find_person(project_id: int, user_id: str) -> Person | None:
     """Return an end user: one that was identified, or one that runs name; None where neither is so."""
+    if "\x00" in user_id:  # no text in PostgreSQL holds one
+        return None
     row = EndUser.objects.filter(project_id=project_id, id=user_id).first()
     if row is not None:
         return person(row.id, row.props, row.first_seen, row.last_seen)

@@ -166,4 +166,5 @@ def test_a_user_page_shows_props_figures_and_the_latest(people: make.People, bus
 
 def test_someone_nobody_heard_of_has_no_page(people: make.People, busy: Project) -> None:
     client = make.client_for(people.owner)
-    assert client.get(reverse("user_page", args=[busy.public_id, "who"])).status_code == 404
+    for nobody in ("who", "\x00"):
+        assert client.get(reverse("user_page", args=[busy.public_id, nobody])).status_code == 404
