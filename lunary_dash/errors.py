@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 # Lunary's paths, whatever prefix or doubled slash a client's base URL brought along.
 DATA_PATH = re.compile(r"(?:^|/)(?:v1(?:/|$)|api/report/*$)")
+# A project's pages take ids and names as clients sent them, /v1/ included; other origins must never read these.
+PAGE_PATH = re.compile(r"/p/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(?!/*v1/)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ EXPLANATIONS: dict[int, Explanation] = {
 
 def is_data_path(path: str) -> bool:
     """Tell whether a path belongs to the API that scripts and SDKs use."""
-    return DATA_PATH.search(path) is not None
+    return DATA_PATH.search(path) is not None and PAGE_PATH.match(path) is None
 
 
 def api_error(status: int, message: str) -> JsonResponse:

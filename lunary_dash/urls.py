@@ -4,7 +4,7 @@ from django.urls import include, path, re_path
 
 from ingest import onboarding
 
-DATA = r"^(?:.*?/)?v1/"
+DATA = r"^(?:.*?/)??v1/"
 """SDKs append /v1/… to their base address, which may bring a path or end in a slash of its own."""
 
 urlpatterns = [

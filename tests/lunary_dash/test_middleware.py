@@ -44,3 +44,10 @@ def test_a_refusal_on_a_data_path_can_be_read_by_the_page_that_asked() -> None:
 
 def test_pages_are_no_business_of_other_origins() -> None:
     assert "Access-Control-Allow-Origin" not in Client().get("/login", headers={"Origin": ORIGIN})
+
+
+@pytest.mark.parametrize("page", ["users/v1", "users/v1/secret", "runs/v1/7", "threads/v1/x"])
+def test_an_id_in_a_pages_address_opens_it_to_nobody(page: str) -> None:
+    response = Client().get(f"/p/3b1b4d0e-0000-4000-8000-000000000001/{page}", headers={"Origin": ORIGIN})
+    assert "Access-Control-Allow-Origin" not in response
+    assert response["Location"].startswith("/login")
