@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from projects import keys
 from projects.first_start import ensure_first_start
@@ -62,3 +63,14 @@ def test_the_first_start_makes_an_owner_who_can_log_in_and_happens_once() -> Non
     assert first.public_key == first.project_id
     assert keys.find(first.private_key) is not None
     assert ensure_first_start("http://127.0.0.1:8000") is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_running_database_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+    connection.close()
+    try:
+        with pytest.raises(CommandError, match="is this copy running"):
+            made("Too early")
+    finally:
+        monkeypatch.undo()

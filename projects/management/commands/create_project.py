@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
 from projects.founding import found_project
 from projects.models import Workspace
@@ -25,7 +26,10 @@ class Command(BaseCommand):
         name = options["name"].strip()
         if not name or len(name) > 120:
             raise CommandError("a project's name has 1 to 120 characters")
-        founded = found_project(self._workspace(options["workspace"]), name)
+        try:
+            founded = found_project(self._workspace(options["workspace"]), name)
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError("the database can't be reached or has no tables: is this copy running?") from error
         keys = {
             "project_id": str(founded.project.public_id),
             "public_key": founded.public_key,
