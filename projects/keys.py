@@ -75,7 +75,7 @@ _texts: BriefCache[tuple[str, ...]] = BriefCache()
 
 
 def find(text: str) -> KeyHolder | None:
-    """Return the holder of a key that is not revoked, else None; other processes notice a change within 10 s."""
+    """Return the holder of a key in use, else None; other processes notice within 10 s that key or project went."""
     digest = _digest(text)
     return _holders.get(digest, lambda: _look_up(digest))
 
@@ -145,7 +145,8 @@ def forget() -> None:
 
 
 def _look_up(digest: str) -> KeyHolder | None:
-    key = ApiKey.objects.select_related("project").filter(digest=digest, revoked_at=None).first()
+    usable = ApiKey.objects.select_related("project").filter(revoked_at=None, project__going_at=None)
+    key = usable.filter(digest=digest).first()
     if key is None or not hmac.compare_digest(key.digest, digest):
         return None
     return KeyHolder(

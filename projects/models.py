@@ -86,8 +86,20 @@ class Membership(models.Model):
         return f"{self.account} ({self.role})"
 
 
+class Here(models.Manager["Project"]):
+    """Projects that nobody has deleted: what every page and key leads to."""
+
+    def get_queryset(self) -> models.QuerySet["Project"]:
+        """Return projects without those that are going or gone."""
+        return super().get_queryset().filter(going_at=None)
+
+
 class Project(models.Model):
-    """One app whose runs belong together. `public_id` is the id clients and URLs use, and the first public key."""
+    """One app whose runs belong together. `public_id` is the id clients and URLs use, and the first public key.
+
+    A deleted project leaves this row behind, without keys: its entries in the billing ledger still belong to a
+    workspace (rule 14).
+    """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="projects")
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -97,7 +109,16 @@ class Project(models.Model):
     )
     is_demo = models.BooleanField(default=False, help_text="holds generated data; labelled, and removed with one click")
     first_event_at = models.DateTimeField(null=True, editable=False)
+    going_at = models.DateTimeField(
+        null=True, editable=False, help_text="deleted by a person: nobody sees it, its keys are refused"
+    )
+    gone_at = models.DateTimeField(
+        null=True, editable=False, help_text="found empty: only this row and its books are left"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Here()
+    with_gone = models.Manager["Project"]()
 
     def __str__(self) -> str:
         """Return the project's name."""

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from lunary_dash.templatetags import figures
 from projects import deletion, keys, queries
 from projects.access import Right, account, project_page, seat
 from projects.forms import NewKeyForm, ProjectForm
@@ -46,12 +47,12 @@ def accept_tools(request: HttpRequest, project: Project) -> HttpResponse:
 @require_POST
 @project_page(Right.MANAGE)
 def delete(request: HttpRequest, project: Project) -> HttpResponse:
-    """Delete the project and its rows, once its name was typed."""
+    """Delete the project once its name was typed; its rows go in the background."""
     if request.POST.get("typed", "").strip() != project.name:
         messages.error(request, "The name was typed differently, so nothing was deleted.")
         return redirect("project_settings", project.public_id)
-    deletion.delete_project(project)
-    messages.success(request, f"{project.name} was deleted.")
+    runs = deletion.let_go(project)
+    messages.success(request, f"{project.name} is being deleted{f': {figures.count(runs)} runs' if runs else ''}.")
     return redirect("workspace", project.workspace_id)
 
 

@@ -11,6 +11,7 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         """Let a project's deletion take its rows along; models can't be imported before this."""
         from projects import deletion
-        from runs.deletion import delete_project
+        from runs import ledger, tasks
 
-        deletion.departures.append(delete_project)
+        deletion.holdings.append(ledger.held)
+        deletion.departures.append(tasks.begin_deletions)

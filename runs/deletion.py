@@ -4,21 +4,21 @@ Spans are neither counted nor billed (rule 9), so their going isn't either. Each
 and the rollups are recomputed from what is left (rule 13).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID, uuid4
 
-from django.apps import apps
-from django.db import OperationalError, connection, models, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected
 
-from projects.models import Project
 from runs import locks
 from runs.descendants import ids_beneath, messages_of
-from runs.models import Alias, Deletion, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, Score, StaleHour
+from runs.models import Alias, Deletion, Feedback, Message, Run, RunBody, RunLog, Score, StaleHour
 
-BATCH = 5_000
+Done = TypeVar("Done")
+
 ATTEMPTS = 5
 UNCOUNTED = "span"
 
@@ -29,13 +29,18 @@ def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
     A chat takes its messages and what its messages led to with it, a thread all its chats; a retry of a deleted chat
     stays, as a chat of its own. Ingest may be writing to the same runs: whoever loses a deadlock begins again.
     """
+    return stubbornly(lambda: _delete_run(project_id, run_id, reason))
+
+
+def stubbornly(work: Callable[[], Done]) -> Done:
+    """Do the work, each time in a transaction of its own, again where it loses a deadlock."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return _delete_run(project_id, run_id, reason)
+            return work()
         except OperationalError as error:
             if not isinstance(error.__cause__, DeadlockDetected):
                 raise
-    return _delete_run(project_id, run_id, reason)
+    return work()
 
 
 @transaction.atomic
@@ -73,27 +78,6 @@ def _all_beneath(run: Run) -> tuple[list[UUID], list[UUID]]:
         held |= new
 
 
-def delete_project(project: Project, reason: str = "deleted") -> int:
-    """Delete everything a project holds, then the project and its keys; return how many runs went.
-
-    Batches of BATCH rows, each its own transaction, so that other projects' writes never wait for it; begun again after
-    an interruption it goes on. The ledger and the deletions stay: a bill must add up when the project is gone.
-    """
-    removed = 0
-    while count := _take_out_some(project.pk, reason):
-        removed += count
-    for model in _tables_of_projects():
-        _empty(model, project.pk)
-    project.delete()
-    return removed
-
-
-@transaction.atomic
-def _take_out_some(project_id: int, reason: str) -> int:
-    runs = Run.objects.filter(project_id=project_id).order_by("started_at", "id")
-    return _take_out(project_id, list(runs.values_list("id", flat=True)[:BATCH]), reason)
-
-
 def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reason: str) -> int:
     """Delete these runs with everything that hangs on them, inside the caller's transaction."""
     both = [*ids, *messages]
@@ -102,11 +86,16 @@ def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reas
     Score.objects.filter(project_id=project_id, run_id__in=ids).delete()
     Feedback.objects.filter(project_id=project_id, run_id__in=both).delete()
     Alias.objects.filter(project_id=project_id, canonical__in=both).delete()
-    return _take_out(project_id, ids, reason)
+    hours = take_out(project_id, ids, reason)
+    now = timezone.now()
+    StaleHour.objects.bulk_create(
+        StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now) for hour in sorted(set(hours))
+    )
+    return len(hours)
 
 
-def _take_out(project_id: int, ids: Sequence[UUID], reason: str) -> int:
-    """Delete the rows of these runs, book that they went, and mark their hours; inside the caller's transaction."""
+def take_out(project_id: int, ids: Sequence[UUID], reason: str) -> list[datetime]:
+    """Delete the rows of these runs and book that they went; return the hour of each. In the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s)"
@@ -114,13 +103,8 @@ def _take_out(project_id: int, ids: Sequence[UUID], reason: str) -> int:
             [project_id, sorted(ids)],
         )
         gone: list[tuple[str, datetime]] = cursor.fetchall()
-    now = timezone.now()
-    hours = sorted({hour for _, hour in gone})
-    _write_off(project_id, [kind for kind, _ in gone if kind != UNCOUNTED], reason, now)
-    StaleHour.objects.bulk_create(
-        StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now) for hour in hours
-    )
-    return len(gone)
+    _write_off(project_id, [kind for kind, _ in gone if kind != UNCOUNTED], reason, timezone.now())
+    return [hour for _, hour in gone]
 
 
 def _write_off(project_id: int, types: Iterable[str], reason: str, at: datetime) -> None:
@@ -131,27 +115,3 @@ def _write_off(project_id: int, types: Iterable[str], reason: str, at: datetime)
         Deletion(project_id=project_id, id=uuid4(), at=at, reason=reason, type=kind, runs=count)
         for kind, count in sorted(counts.items())
     )
-
-
-def _tables_of_projects() -> list[type[models.Model]]:
-    """Return the models of every app whose rows belong to a project by its number, apart from the books."""
-    return [
-        model
-        for model in apps.get_models()
-        if model not in (LedgerEntry, Deletion)
-        and any(isinstance(field, models.IntegerField) and field.name == "project_id" for field in model._meta.fields)
-    ]
-
-
-def _empty(model: type[models.Model], project_id: int) -> None:
-    """Delete a project's rows of one table, BATCH by BATCH (found by ctid: no index or order is needed)."""
-    table = connection.ops.quote_name(model._meta.db_table)
-    statement = (
-        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE project_id = %s LIMIT %s))"
-        " AND project_id = %s"
-    )
-    removed = BATCH
-    while removed == BATCH:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [project_id, BATCH, project_id])
-            removed = cursor.rowcount

@@ -21,10 +21,9 @@ from bench import workload
 from bench.clients import Tally, send_all
 from lunary_dash.supervisor import connection
 from lunary_dash.supervisor.instance import Instance
-from projects import keys
+from projects import deletion
 from projects.founding import found_project
 from projects.models import Account, Project, Workspace
-from runs.deletion import delete_project
 from runs.models import LedgerEntry
 
 NAME = "Demo · Aster Labs"
@@ -134,12 +133,10 @@ def progress(project: Project, asked_at: datetime | None = None) -> Progress:
 
 
 def remove(project: Project) -> int:
-    """Delete the demo and return how many runs went; ValueError for any other project."""
+    """Delete the demo, return how many runs are going in the background; ValueError for any other project."""
     if not project.is_demo:
         raise ValueError(f"{project.name} is not a demo")
-    for key in project.keys.filter(revoked_at=None):
-        keys.revoke(key)
-    return delete_project(project, "demo")
+    return deletion.let_go(project)
 
 
 def _batches(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

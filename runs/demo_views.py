@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from kombu.exceptions import OperationalError
 
 from lunary_dash.htmx import render_page
+from lunary_dash.templatetags import figures
 from projects.access import Right, account, project_page
 from projects.models import Project
 from runs import demo
@@ -56,8 +57,8 @@ def demo_remove(request: HttpRequest, project: Project) -> HttpResponse:
     if demo.progress(project, _asked_at(request)).state is demo.State.LOADING:
         messages.error(request, "The demo is still being loaded. Remove it when that is done.")
         return redirect("demo_progress", project.public_id)
-    demo.remove(project)
-    messages.success(request, "The demo project and everything in it is gone.")
+    runs = demo.remove(project)
+    messages.success(request, f"The demo project is being deleted{f': {figures.count(runs)} runs' if runs else ''}.")
     return redirect("home")
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from projects.models import Project, Workspace
-from runs.models import LedgerEntry
+from runs.models import Deletion, LedgerEntry
 
 FRESH_SECONDS = 5  # how long the sidebar's number may be cached
 
@@ -46,10 +46,17 @@ def month_count(workspace: Workspace) -> int:
     key = f"ledger:{workspace.pk}:{start:%Y-%m}"
     count = cache.get(key)
     if count is None:
-        projects = workspace.projects.values_list("pk", flat=True)
+        projects = Project.with_gone.filter(workspace=workspace).values_list("pk", flat=True)
         count = sum(sum(types.values()) for types in month_by_type(projects).values())
         cache.set(key, count, FRESH_SECONDS)
     return int(count)
+
+
+def held(project_id: int) -> int:
+    """Return how many runs the project holds, spans left out: what was counted less what was deleted."""
+    counted = LedgerEntry.objects.filter(project_id=project_id).aggregate(runs=Sum("runs"))["runs"]
+    deleted = Deletion.objects.filter(project_id=project_id).aggregate(runs=Sum("runs"))["runs"]
+    return (counted or 0) - (deleted or 0)
 
 
 @dataclass(frozen=True)

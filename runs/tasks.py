@@ -3,9 +3,10 @@
 import logging
 
 from celery import shared_task
+from kombu.exceptions import OperationalError
 
 from projects.models import Project
-from runs import ledger, rollups
+from runs import departure, ledger, rollups
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,26 @@ def recompute_rollups() -> None:
 @shared_task
 def verify_ledgers() -> None:
     """Prove every project's ledger, and say loudly where one is not exact."""
-    for project in Project.objects.order_by("pk"):
+    for project in Project.with_gone.order_by("pk"):
         proof = ledger.verify(project)
         log.log(logging.INFO if proof.holds else logging.ERROR, "%s", proof)
+
+
+@shared_task
+def finish_deletions() -> None:
+    """Empty projects that are going; ends before the next call comes, which takes over what is left."""
+    departure.finish(seconds=25)
+
+
+@shared_task
+def look_again_at_deletions() -> None:
+    """Take out what a very late write left in a deleted project."""
+    departure.look_again()
+
+
+def begin_deletions() -> None:
+    """Have projects emptied at once; without a broker the next scheduled call does it."""
+    try:
+        finish_deletions.apply_async(retry=False)
+    except OperationalError as error:
+        log.warning("the broker is away, so deleted projects are emptied later: %s", error)

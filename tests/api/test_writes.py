@@ -219,25 +219,6 @@ def test_deleting_a_chat_takes_its_messages_and_what_they_led_to(project: Projec
     assert ledger.verify(project).holds
 
 
-def test_deleting_a_project_leaves_only_its_books(project: Project, script: Script, monkeypatch: Any) -> None:
-    monkeypatch.setattr(deletion, "BATCH", 2)
-    other = make.project()
-    make.run(other)
-    for number in range(5):
-        run = make.run(project, user_id=f"user-{number}")
-        make.body(run, "in")
-        make.message(project, run.id, "hi")
-        make.end_user(project, f"user-{number}")
-    enter(project)
-    number = project.pk
-    assert deletion.delete_project(project, "demo") == 5
-    assert set(count_all(Project(pk=number)).values()) == {0}
-    assert not Project.objects.filter(pk=number).exists()
-    assert ledger.verify(Project(pk=number)).holds
-    assert set(Deletion.objects.values_list("reason", flat=True)) == {"demo"}
-    assert Run.objects.filter(project_id=other.pk).count() == 1
-
-
 @pytest.mark.django_db(transaction=True)
 def test_deleting_at_the_same_time_counts_each_run_once() -> None:
     project = make.project()

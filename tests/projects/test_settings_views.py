@@ -4,10 +4,9 @@ import re
 
 import pytest
 
-from projects import deletion, keys
+from projects import keys
 from projects.founding import Founded, found_project
 from projects.models import ApiKey, Membership, Project, Role
-from runs.models import Run
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -121,25 +120,12 @@ def test_keys_of_another_project_are_out_of_reach(people: make.People, founded: 
     assert keys.find(other.private_key) is not None
 
 
-def test_deleting_wants_the_name_typed_and_takes_the_runs_along(people: make.People, founded: Founded) -> None:
+def test_deleting_wants_the_name_typed(people: make.People, founded: Founded) -> None:
     client = make.client_for(people.owner)
-    run, kept = make.run(founded.project), make.run(make.project(people, "Kept"))
     client.post(pages(founded)["delete"], {"typed": "concierge"})
     assert Project.objects.filter(pk=founded.project.pk).exists()
-    response = client.post(pages(founded)["delete"], {"typed": "Concierge"})
-    assert response["Location"] == f"/w/{people.workspace.pk}/"
+    response = client.post(pages(founded)["delete"], {"typed": "Concierge"}, follow=True)
+    assert response.redirect_chain[-1][0] == f"/w/{people.workspace.pk}/"
+    assert "Concierge is being deleted." in response.content.decode()
     assert not Project.objects.filter(pk=founded.project.pk).exists()
     assert keys.find(founded.public_key) is None
-    assert not Run.objects.filter(project_id=run.project_id).exists()
-    assert Run.objects.filter(project_id=kept.project_id, id=kept.id).exists()
-
-
-def test_what_other_apps_keep_of_a_project_goes_first(founded: Founded, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone: list[tuple[str, bool]] = []
-
-    def depart(project: Project) -> None:
-        gone.append((project.name, Project.objects.filter(pk=project.pk).exists()))
-
-    monkeypatch.setattr(deletion, "departures", [depart])
-    deletion.delete_project(founded.project)
-    assert gone == [("Concierge", True)]

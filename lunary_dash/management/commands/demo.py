@@ -11,7 +11,7 @@ from django.utils import timezone
 from bench.clients import SendError, Tally
 from bench.workload import DEMO_RUNS
 from projects.models import Project, Workspace
-from runs import demo
+from runs import demo, departure
 
 WIDTH = 28
 
@@ -53,6 +53,7 @@ class Command(BaseCommand):
     def _remove(self) -> None:
         projects = list(Project.objects.filter(is_demo=True).order_by("pk"))
         removed = sum(demo.remove(project) for project in projects)
+        departure.finish()
         self.stdout.write(f"removed {removed} runs" if projects else "there is no demo project")
 
 

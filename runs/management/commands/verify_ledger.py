@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify the chosen projects."""
-        projects = Project.objects.order_by("pk")
+        projects = Project.with_gone.order_by("pk")
         if options["project"]:
             projects = projects.filter(public_id=options["project"])
             if not projects:
