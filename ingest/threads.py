@@ -15,6 +15,7 @@ from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
 from ingest.literals import maybe_texts, pairs, plain, texts, timestamp
 from ingest.rows import Db, Row, metadata_text, read, read_chats
+from runs import locks
 
 _INSERT: Final = """
     INSERT INTO runs_message AS m (project_id, id, side, thread_id, at, role, is_retry, body, user_id, tags,
@@ -89,6 +90,8 @@ def store(
         pairs(project_id, ids),
     )
     touched = sorted(record[0] for record in db.fetchall())
+    if any(message.thread_id is None for message in messages):
+        locks.take(db, project_id, touched)  # a legacy answer's thread is known only now
     return refold(db, project_id, touched, received_at)
 
 

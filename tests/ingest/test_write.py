@@ -286,3 +286,15 @@ def test_text_that_copy_could_misread_survives() -> None:
     run = Run.objects.get(project_id=project.pk)
     assert (run.name, run.user_id, run.tags) == (odd, "\\N", [odd, "", "NULL"])
     assert RunBody.objects.get(project_id=project.pk).input == '"\\u0041\\\\"'
+
+
+@pytest.mark.django_db
+def test_a_legacy_answer_finds_its_thread_by_its_question_in_either_order() -> None:
+    for answer_first in (True, False):
+        project = make.project()
+        question = Batch(messages=[message(MESSAGE_IDS[0])])
+        answer = Batch(messages=[message(MESSAGE_IDS[0], "out", thread_id=None, at=EPOCH_US + 5)])
+        send(project, *((answer, question) if answer_first else (question, answer)))
+        chat = Run.objects.get(project_id=project.pk, type="chat")
+        assert (chat.status, str(chat.thread_id)) == ("success", THREADS[0])
+        assert set(Message.objects.filter(project_id=project.pk).values_list("chat_id", flat=True)) == {chat.id}
