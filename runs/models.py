@@ -309,7 +309,7 @@ class UsageBucket(models.Model):
 
 
 class HourSum(models.Model):
-    """Sums of one hour by type alone, from the hour's buckets: what headlines and histograms read, a fraction of them."""
+    """Sums of one hour by type alone, from its buckets: what headlines and histograms read, a fraction of them."""
 
     pk = models.CompositePrimaryKey("project_id", "hour", "type")
     project_id = models.IntegerField()
