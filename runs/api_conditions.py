@@ -103,13 +103,10 @@ def _one_feedback(project_id: int, key: str, value: Any) -> Q:
     """Return runs that show this feedback: their own, their chat's and its messages', their trace's (rule 8)."""
     word = THUMB_WORDS.get((key, value)) if isinstance(value, str) or value in (None, ANY_VALUE) else None
     if word is not None:
-        shown = conditions.with_feedback(project_id, [word])
-    elif value is None:
+        return conditions.with_feedback(project_id, [word])
+    if value is None:
         return ~_shows(project_id, Q(key=key))
-    else:
-        shown = _shows(project_id, Q(key=key, value=value))
-    given = Q(key__in=conditions.THUMBS if key == "thumb" else (key,))
-    return shown if word == "none" else shown | _said_in_thread(project_id, given, value)
+    return _shows(project_id, Q(key=key, value=value)) | _said_in_thread(project_id, key, value)
 
 
 def _rows(project_id: int, given: Q) -> QuerySet[Feedback, Any]:
@@ -128,9 +125,9 @@ def _shows(project_id: int, given: Q) -> Q:
     )
 
 
-def _said_in_thread(project_id: int, given: Q, value: Any) -> Q:
+def _said_in_thread(project_id: int, key: str, value: Any) -> Q:
     """Return threads of which a message got the feedback."""
-    rows = _rows(project_id, given if value is ANY_VALUE else given & Q(value=value))
+    rows = _rows(project_id, Q(key=key, value=value))
     messages = Message.objects.filter(project_id=project_id, id__in=rows, thread_id__isnull=False)
     return Q(type="thread", id__in=messages.values("thread_id"))
 

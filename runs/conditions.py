@@ -111,6 +111,7 @@ def with_feedback(project_id: int, values: Sequence[str]) -> Q:
     """Return that the run shows one of these: up, down, comment, or none (neither a thumb nor a comment).
 
     A run shows its own feedback and that of its chat, of its chat's messages and of its trace root (rule 8).
+    A thread is among them for its messages' sake.
     """
     given: dict[str, Q] = {
         "up": Q(key__in=THUMBS, value="up"),
@@ -130,10 +131,12 @@ def _any_feedback() -> Q:
 def _shows(project_id: int, given: Q) -> Q:
     """Collect the few rows of feedback first, and look runs up among them: not the other way round."""
     rows = Feedback.objects.filter(given, project_id=project_id, value__isnull=False).values("run_id")
-    of_messages = Message.objects.filter(project_id=project_id, id__in=rows, chat_id__isnull=False).values("chat_id")
+    messages = Message.objects.filter(project_id=project_id, id__in=rows)
+    of_messages = messages.filter(chat_id__isnull=False).values("chat_id")
     return (
         Q(id__in=rows)
         | Q(id__in=of_messages)
+        | Q(type="thread", id__in=messages.filter(thread_id__isnull=False).values("thread_id"))
         | (Q(trace_id__isnull=False) & Q(trace_id__in=rows))
         | (Q(chat_id__isnull=False) & (Q(chat_id__in=rows) | Q(chat_id__in=of_messages)))
     )

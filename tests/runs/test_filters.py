@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from projects.models import Project
-from runs import ids
+from runs import api_filters, ids
+from runs.api_conditions import matching
 from runs.fields import FIELDS, LIMITS
 from runs.filters import Filters, read_search
 from runs.models import Run
@@ -239,8 +240,11 @@ def test_feedback_is_seen_from_everything_beneath_a_chat_or_trace_root(project: 
     make.feedback(project, other.id, key="comment", value="nice")
     removed = make.run(project, name="removed")
     make.feedback(project, removed.id, value=None)
-    assert through(project, "type=all&feedback=down") == {"chat", "agent", "answer"}
+    assert through(project, "type=all&feedback=down") == {"thread", "chat", "agent", "answer"}
     assert through(project, "type=all&feedback=up") == {"other", "below"}
     assert through(project, "type=all&feedback=comment") == {"other", "below"}
     assert through(project, "feedback=up&feedback=down") == {"answer", "below"}
-    assert through(project, "type=all&feedback=none") == {"thread", "alone", "removed"}
+    assert through(project, "type=all&feedback=none") == {"alone", "removed"}
+    for wanted in ("up", "down", "comment", "none"):  # the data API counts the same runs
+        query = f"type=all&feedback={wanted}"
+        assert matching(project.pk, api_filters.parse(query)).count() == len(through(project, query))
