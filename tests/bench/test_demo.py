@@ -64,6 +64,15 @@ def test_who_may_see_load_and_remove(people: make.People) -> None:
 
 
 @pytest.mark.django_db
+def test_a_demos_settings_offer_to_remove_it_and_no_other_projects(people: make.People) -> None:
+    project, own = _demo(people), make.project(people)
+    for one in (project, own):
+        settings_page = make.client_for(people.owner).get(reverse("project_settings", args=[one.public_id]))
+        offered = reverse("demo_remove", args=[one.public_id]) in settings_page.content.decode()
+        assert offered is one.is_demo
+
+
+@pytest.mark.django_db
 def test_another_project_offers_the_demo_once(people: make.People) -> None:
     own = make.project(people)
     load = reverse("demo_load", args=[own.public_id])
