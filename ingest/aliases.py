@@ -13,7 +13,7 @@ from ingest import fold
 from ingest.events import Batch
 from ingest.fold import RunState
 from ingest.literals import pairs
-from ingest.rows import Db, read
+from ingest.rows import Carried, Db, read, take_out
 from runs import locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
@@ -161,15 +161,7 @@ def _take_out_runs(db: Db, project_id: int, fresh: Mapping[str, str], moved: Mov
     rows = read(db, project_id, list(fresh))
     if not rows:
         return
-    ids = [row.id for row in rows]
-    db.execute(
-        "SELECT run_id::text, input, output, error, params, usage, metadata::text FROM runs_runbody"
-        " WHERE project_id = %s AND run_id = ANY(%s::uuid[])",
-        (project_id, ids),
-    )
-    bodies = {record[0]: record[1:] for record in db.fetchall()}
-    for table, column in (("runs_run", "id"), ("runs_runbody", "run_id")):
-        db.execute(f"DELETE FROM {table} WHERE project_id = %s AND {column} = ANY(%s::uuid[])", (project_id, ids))
+    bodies = take_out(db, project_id, [row.id for row in rows])
     for row in rows:
         target = fresh[row.id]
         moved.received[target] = min(row.received_at, moved.received.get(target, row.received_at))
@@ -178,7 +170,8 @@ def _take_out_runs(db: Db, project_id: int, fresh: Mapping[str, str], moved: Mov
             continue
         state = row.state()
         state.id = target
-        state.input, state.output, state.error, state.params, state.usage_text, pieces = bodies.get(row.id, (None,) * 6)
-        state.metadata = msgspec.json.decode(pieces, type=dict[str, str]) if pieces else None
+        body = bodies.get(row.id) or Carried()
+        state.input, state.output, state.error, state.params = body.input, body.output, body.error, body.params
+        state.usage_text, state.metadata = body.usage, body.metadata or None
         state.flags &= ~(fold.OWN_TEAM | fold.OWN_ORGANIZATION)
         moved.states.append(state)

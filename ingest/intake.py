@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import psycopg
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from psycopg.errors import ProgramLimitExceeded
 
-from ingest import held, lunary, write
+from ingest import held, lunary, withdraw, write
 from ingest.events import Refusal
 from ingest.lunary import Decoded
 from ingest.lunary_kinds import Group
@@ -18,6 +18,8 @@ from ingest.pulse import pulse
 from projects import keys
 from projects.keys import KeyHolder
 from projects.models import Project
+from runs.deletion import stubbornly
+from runs.ids import run_id as canonical
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ def replay(project: Project, events: Sequence[held.Held], key_id: int | None = N
         raws = [msgspec.Raw(event.event.encode()) for event in together]
         decoded = lunary.decode_events(raws, _micros(received_at))
         for group in decoded.groups.values():
-            _store(decoded, _settled(decoded, group, sender), sender, timezone.now())
+            settled, _ = _settled(decoded, group, sender)
+            _store(decoded, settled, sender, timezone.now())
         stored += [event.id for event, result in zip(together, decoded.results, strict=True) if result.success]
     held.mark_replayed(project.pk, stored)
     return len(stored)
@@ -77,9 +80,14 @@ def replay(project: Project, events: Sequence[held.Held], key_id: int | None = N
 def _keep(decoded: Decoded, group: Group, holder: KeyHolder, received_at: datetime) -> None:
     """Store one project's part of a request, and hold what is refused of it."""
     positions = group.positions
-    settled = _settled(decoded, group, holder)
-    late = _store(decoded, settled, holder, received_at)
-    held.hold(holder.project_id, [*settled.batch.refusals, *late], received_at, holder.key_id or None)
+    settled, refused = _settled(decoded, group, holder)
+    late, stubs = _store(decoded, settled, holder, received_at)
+    refusals = [*settled.batch.refusals, *late]
+    without_home = _without_home(group, refused, refusals, stubs, holder)
+    if without_home:
+        stubbornly(lambda: _hold_with_stubs(refusals, without_home, holder, received_at))
+    else:
+        held.hold(holder.project_id, refusals, received_at, holder.key_id or None)
     accepted = sum(decoded.results[position].success for position in positions)
     if accepted and holder.project_id not in _begun:
         Project.objects.filter(pk=holder.project_id, first_event_at=None).update(first_event_at=received_at)
@@ -88,29 +96,58 @@ def _keep(decoded: Decoded, group: Group, holder: KeyHolder, received_at: dateti
     pulse.record(holder.project_id, holder.key_id, received_at, accepted, refused, group.newest_at)
 
 
-def _settled(decoded: Decoded, group: Group, holder: KeyHolder) -> Group:
-    """Return the group without its standalone tools, and without what follows about ones refused before (rule 6)."""
+def _settled(decoded: Decoded, group: Group, holder: KeyHolder) -> tuple[Group, set[str]]:
+    """Return the group without its standalone tools, and without what follows about ones refused before (rule 6).
+
+    Beside it stand the canonical ids of those tools.
+    """
     if holder.accept_standalone_tools:
-        return group
+        return group, set()
     refused = lunary.standalone_tools(group) | held.held_run_ids(holder.project_id, group.later)
-    return lunary.refuse_tools(decoded, group, refused) if refused else group
+    return (lunary.refuse_tools(decoded, group, refused) if refused else group), refused
 
 
-def _store(decoded: Decoded, group: Group, holder: KeyHolder, received_at: datetime) -> list[Refusal]:
-    """Store the group's batch. Where that fails over a value, store event by event and return those that can't be.
+def _without_home(
+    group: Group, refused: set[str], refusals: Sequence[Refusal], stubs: set[str], holder: KeyHolder
+) -> dict[str, str]:
+    """Return the standalone tools of which something may be stored: canonical id → id as sent, where that is known.
+
+    Those refused in this request, and those it stored as stubs while another request's refusal was on its way.
+    """
+    if holder.accept_standalone_tools:
+        return {}
+    sent = {canonical(refusal.run_id): refusal.run_id for refusal in refusals} if refused else {}
+    told = {stub: group.later[stub] for stub in stubs if stub in group.later}
+    late = held.held_run_ids(holder.project_id, told)
+    return {run_id: sent.get(run_id) or run_id for run_id in refused} | {run_id: told[run_id] for run_id in late}
+
+
+@transaction.atomic
+def _hold_with_stubs(
+    refusals: Sequence[Refusal], without_home: dict[str, str], holder: KeyHolder, received_at: datetime
+) -> None:
+    """Hold the refusals, and with them what came about the same runs before."""
+    key_id = holder.key_id or None
+    earlier = withdraw.withdraw(holder.project_id, without_home, _micros(received_at), key_id)
+    held.hold(holder.project_id, [*refusals, *earlier], received_at, key_id)
+
+
+def _store(decoded: Decoded, group: Group, holder: KeyHolder, received_at: datetime) -> tuple[list[Refusal], set[str]]:
+    """Store the group's batch, return the stubs it made (see write.store).
+
+    Where that fails over a value, store event by event and return those that can't be as refusals.
 
     Any fault but an absent PostgreSQL counts as such, our own included: the event is held and can be replayed.
     """
     if not _says_anything(group):
-        return []
+        return [], set()
     try:
-        write.store(holder.project_id, group.batch, received_at, holder)
+        return [], write.store(holder.project_id, group.batch, received_at, holder)
     except Exception as error:
         if isinstance(error, AWAY) and not isinstance(error, ProgramLimitExceeded):
             raise
         logger.exception("a batch of project %s is stored event by event", holder.project_id)
-        return list(_store_apart(decoded, group, holder, received_at))
-    return []
+        return list(_store_apart(decoded, group, holder, received_at)), set()
 
 
 def _store_apart(decoded: Decoded, group: Group, holder: KeyHolder, received_at: datetime) -> Iterator[Refusal]:

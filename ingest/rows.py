@@ -70,6 +70,11 @@ class Row(msgspec.Struct, gc=False):
         )
 
     @property
+    def is_stub(self) -> bool:
+        """Tell whether this may be a standalone tool whose start is not here yet (rule 6)."""
+        return self.parent_id is None and not self.flags & fold.START and self.type in {"tool", "unknown"}
+
+    @property
     def own(self) -> Own:
         """Return what the row brings itself, inherited values left out."""
         return Own(
@@ -177,6 +182,17 @@ class Body(msgspec.Struct, gc=False, kw_only=True):
     modes: tuple[int, int, int, int, int] = (fold.REPLACE,) * 5
 
 
+class Carried(msgspec.Struct, gc=False):
+    """What one stored run carried: JSON texts, metadata event by event."""
+
+    input: str | None = None
+    output: str | None = None
+    error: str | None = None
+    params: str | None = None
+    usage: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 def read(db: Db, project_id: int, ids: Sequence[str]) -> list[Row]:
     """Return the stored runs among `ids`."""
     return _joined(db, "r.id = s.id", project_id, ids)
@@ -234,6 +250,21 @@ def update_bodies(db: Db, project_id: int, bodies: Sequence[Body]) -> None:
         arrays.append(plain(body.modes[position] for body in bodies))
     arrays.append(texts(body.metadata for body in bodies))
     db.execute(_UPDATE_BODIES, arrays)
+
+
+def take_out(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, Carried]:
+    """Delete runs that prove to be none of their own, and return what each carried."""
+    db.execute("DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s::uuid[])", (project_id, plain(ids)))
+    db.execute(
+        "DELETE FROM runs_runbody WHERE project_id = %s AND run_id = ANY(%s::uuid[])"
+        " RETURNING run_id::text, input, output, error, params, usage, metadata::text",
+        (project_id, plain(ids)),
+    )
+    decode = msgspec.json.Decoder(dict[str, str]).decode
+    return {
+        run_id: Carried(sent, output, error, params, usage, decode(pieces or "{}"))
+        for run_id, sent, output, error, params, usage, pieces in db.fetchall()
+    }
 
 
 def read_metadata_pieces(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, dict[str, str]]:

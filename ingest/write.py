@@ -31,14 +31,17 @@ PRICED: Final = frozenset({"llm", "embed"})
 TRANSIENT: Final = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
 
-def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHolder | None) -> None:
+def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHolder | None) -> set[str]:
     """Store everything in `batch` but its refusals; when this returns, it is committed.
 
-    Safe to repeat. Raises psycopg.OperationalError (or Django's) when PostgreSQL can't be reached.
+    Returns the new runs that may be standalone tools whose start is yet to come (rule 6). Safe to repeat. Raises
+    psycopg.OperationalError (or Django's) when PostgreSQL can't be reached.
     """
     at = int((received_at - EPOCH).total_seconds() * 1_000_000)
+    stubs: set[str] = set()
     for part in _parts(batch):
-        _store_part(project_id, part, at, key.key_id if key else None)
+        stubs |= _store_part(project_id, part, at, key.key_id if key else None)
+    return stubs
 
 
 def _parts(batch: Batch) -> Iterable[Batch]:
@@ -56,16 +59,20 @@ def _parts(batch: Batch) -> Iterable[Batch]:
     return parts
 
 
-def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
+def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> set[str]:
+    for _ in range(1, ATTEMPTS):
         try:
-            with transaction.atomic(), Cursor(connection.connection) as db:
-                _Storing(db, project_id, received_at, key_id).store(batch)
+            return _attempt(project_id, batch, received_at, key_id)
         except TRANSIENT:
-            if attempt == ATTEMPTS:
-                raise
-        else:
-            return
+            pass
+    return _attempt(project_id, batch, received_at, key_id)
+
+
+def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> set[str]:
+    with transaction.atomic(), Cursor(connection.connection) as db:
+        storing = _Storing(db, project_id, received_at, key_id)
+        storing.store(batch)
+    return {run_id for run_id, row in storing.final.items() if run_id not in storing.stored and row.is_stub}
 
 
 class _Storing:
