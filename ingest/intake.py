@@ -80,10 +80,10 @@ def replay(project: Project, events: Sequence[held.Held], key_id: int | None = N
 def _keep(decoded: Decoded, group: Group, holder: KeyHolder, received_at: datetime) -> None:
     """Store one project's part of a request, and hold what is refused of it."""
     positions = group.positions
-    settled, refused = _settled(decoded, group, holder)
+    settled, homeless = _settled(decoded, group, holder)
     late, stubs = _store(decoded, settled, holder, received_at)
     refusals = [*settled.batch.refusals, *late]
-    without_home = _without_home(group, refused, refusals, stubs, holder)
+    without_home = _without_home(group, homeless, refusals, stubs, holder)
     if without_home:
         stubbornly(lambda: _hold_with_stubs(refusals, without_home, holder, received_at))
     else:
@@ -108,7 +108,7 @@ def _settled(decoded: Decoded, group: Group, holder: KeyHolder) -> tuple[Group, 
 
 
 def _without_home(
-    group: Group, refused: set[str], refusals: Sequence[Refusal], stubs: set[str], holder: KeyHolder
+    group: Group, homeless: set[str], refusals: Sequence[Refusal], stubs: set[str], holder: KeyHolder
 ) -> dict[str, str]:
     """Return the standalone tools of which something may be stored: canonical id → id as sent, where that is known.
 
@@ -116,10 +116,10 @@ def _without_home(
     """
     if holder.accept_standalone_tools:
         return {}
-    sent = {canonical(refusal.run_id): refusal.run_id for refusal in refusals} if refused else {}
+    sent = {canonical(refusal.run_id): refusal.run_id for refusal in refusals} if homeless else {}
     told = {stub: group.later[stub] for stub in stubs if stub in group.later}
     late = held.held_run_ids(holder.project_id, told)
-    return {run_id: sent.get(run_id) or run_id for run_id in refused} | {run_id: told[run_id] for run_id in late}
+    return {run_id: sent.get(run_id) or run_id for run_id in homeless} | {run_id: told[run_id] for run_id in late}
 
 
 @transaction.atomic
