@@ -13,7 +13,7 @@ from ingest import conversation, fold
 from ingest.conversation import Exchange, Header, Thread
 from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
-from ingest.literals import maybe_texts, pairs, plain, texts, timestamp
+from ingest.literals import pairs, plain, texts, timestamp
 from ingest.rows import Db, Row, metadata_text, read, read_chats
 from runs import locks
 
@@ -254,8 +254,10 @@ def _thread_of(message: MessageEvent) -> str | None:
     return message.thread_id
 
 
-def _text(value: str | bool | None) -> str | None:  # noqa: FBT001 - a column's value
+def _text(value: str | bool | tuple[str, ...] | None) -> str | None:  # noqa: FBT001 - a column's value
     """Return a column's value as the text that the statement casts."""
+    if isinstance(value, tuple):
+        return texts(value)
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -269,8 +271,8 @@ def _message_values(message: MessageEvent) -> tuple[Any, ...]:
         message.is_retry,
         message.body,
         message.user_id,
-        maybe_texts(message.tags),
-        maybe_texts(message.thread_tags),
+        message.tags or None,
+        message.thread_tags or None,
         message.metadata,
         message.thread_metadata,
     )
@@ -289,7 +291,7 @@ def _mark_values(thread: ThreadEvent) -> tuple[Any, ...]:
         "null",
         thread.user_id,
         None,
-        maybe_texts(thread.tags),
+        thread.tags or None,
         None,
         thread.metadata,
     )

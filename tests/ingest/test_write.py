@@ -205,6 +205,21 @@ def test_a_run_started_under_a_hashed_id_and_ended_under_the_raw_one_is_one_run(
 
 
 @pytest.mark.django_db
+def test_a_message_told_twice_has_the_same_tags_in_one_request_and_in_two() -> None:
+    few, more = (message(MESSAGE_IDS[0], tags=tags, thread_tags=tags) for tags in (("a",), ("a", "b")))
+    found = []
+    for batches in (
+        [Batch(messages=[few, more])],
+        [Batch(messages=[few]), Batch(messages=[more])],
+        [Batch(messages=[more]), Batch(messages=[few])],
+    ):
+        project = make.project()
+        send(project, *batches)
+        found += Message.objects.filter(project_id=project.pk).values_list("tags", "thread_tags")
+    assert found == [(["a", "b"], ["a", "b"])] * 3
+
+
+@pytest.mark.django_db
 def test_feedback_merges_by_key_in_order_of_time_and_null_removes() -> None:
     project = make.project()
     for at, values in ((3, {"thumb": "down"}), (1, {"thumb": "up", "comment": "nice"}), (2, {"comment": None})):
