@@ -60,16 +60,17 @@ def _parts(batch: Batch) -> Iterable[Batch]:
 
 
 def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> set[str]:
-    for _ in range(1, ATTEMPTS):
+    for attempt in range(1, ATTEMPTS):
         try:
-            return _attempt(project_id, batch, received_at, key_id)
+            return _attempt(project_id, batch, received_at, key_id, alone=attempt > 1)
         except TRANSIENT:
             pass
-    return _attempt(project_id, batch, received_at, key_id)
+    return _attempt(project_id, batch, received_at, key_id, alone=True)
 
 
-def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> set[str]:
+def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None, *, alone: bool) -> set[str]:
     with transaction.atomic(), Cursor(connection.connection) as db:
+        locks.enter(db, project_id, alone=alone)
         storing = _Storing(db, project_id, received_at, key_id)
         storing.store(batch)
     return {run_id for run_id, row in storing.final.items() if run_id not in storing.stored and row.is_stub}

@@ -35,6 +35,16 @@ def run_key(project_id: int, run_id: str) -> int:
     return bits - (1 << 64) if bits & _SIGN else bits
 
 
+def enter(db: Db, project_id: int, *, alone: bool) -> None:
+    """Begin to write in a project, beside other writers or `alone`; before any other lock, until the transaction ends.
+
+    Ids are locked in several steps, as what lies above and below comes to light, so that writers of one tree can meet
+    in a deadlock. Who lost one comes back alone, and can't lose again.
+    """
+    function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    db.execute(f"SELECT {function}(%s)", (lock_key(project_id, "writers"),))
+
+
 def take(db: Db, project_id: int, own: Iterable[str], above: Iterable[str] = ()) -> None:
     """Lock `own` ids exclusively and the rest of `above` shared, in key order, until the transaction ends."""
     exclusive = {run_key(project_id, run_id) for run_id in own}

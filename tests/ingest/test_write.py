@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, connections
@@ -12,6 +13,7 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest import write
 from ingest.events import Batch, FeedbackEvent, Kind, LogEvent, MessageEvent, RunEvent, Usage, UserSeen
 from ingest.write import store
 from projects import keys
@@ -125,6 +127,27 @@ def test_concurrent_writers_store_the_same_rows(events: list[object], seed: int)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, parts(events, Random(seed))))
     assert picture(shared) == picture(whole)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_one_tree_lose_a_deadlock_at_most_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "ATTEMPTS", 2)
+    project = make.project()
+    chance = Random(40)
+    ids = [str(UUID(int=chance.getrandbits(128))) for _ in range(40)]
+    tree = [start(ids[number], parent_id=ids[number - 4] if number > 3 else None) for number in range(40)]
+
+    def tell(seed: int) -> None:
+        events = Random(seed).sample(tree, len(tree))
+        try:
+            send(project, *(Batch(runs=events[at : at + 5]) for at in range(0, len(events), 5)))
+        finally:
+            connections["default"].close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(tell, range(6)))
+    assert Run.objects.filter(project_id=project.pk).count() == len(tree)
+    assert set(Run.objects.filter(project_id=project.pk).values_list("trace_id", flat=True)) == set(map(UUID, ids[:4]))
 
 
 @pytest.mark.django_db
