@@ -12,11 +12,12 @@ write. The books stay, so that the bill adds up (rule 14), with the project's ow
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.apps import apps
 from django.db import Error, connection, models, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from projects.models import Project
@@ -40,7 +41,8 @@ class _Busy(Exception):  # noqa: N818 - an answer, not a fault
 def finish(seconds: float = math.inf) -> None:
     """Empty all projects that are going, a batch of each in turn, so that a small one needn't wait for a large one.
 
-    Ends after about `seconds`, or when another process is at it. A fault in one project stops none of the others.
+    Ends after about `seconds`, or when another process is at it: that one meets projects which join meanwhile.
+    A fault in one project stops none of the others.
     """
     _empty(Project.with_gone.filter(going_at__isnull=False, gone_at=None), seconds)
 
@@ -50,26 +52,31 @@ def look_again() -> None:
     _empty(Project.with_gone.filter(gone_at__isnull=False), math.inf)
 
 
-def _empty(projects: Iterable[Project], seconds: float) -> None:
+def _empty(projects: QuerySet[Project], seconds: float) -> None:
     stop = time.monotonic() + seconds
-    under_way = [(project, _emptying(project)) for project in projects]
+    under_way: dict[int, tuple[Project, Iterator[int]]] = {}
+    done: set[int] = set()
     found: set[int] = set()
-    while under_way:
-        for place in list(under_way):
+    while True:
+        fresh = projects.exclude(pk__in=[*under_way, *done])
+        under_way |= {project.pk: (project, _emptying(project)) for project in fresh}
+        if not under_way:
+            return
+        for number, (project, batches) in list(under_way.items()):
             if time.monotonic() >= stop:
                 return
-            project, batches = place
             try:
                 found.add(next(batches))
+                continue
             except StopIteration:
-                under_way.remove(place)
-                if project.pk not in found:
+                if number not in found:
                     _close(project)
             except _Busy:
                 return
             except Error:
-                log.exception("project %s can't be emptied now; the next call goes on", project.pk)
-                under_way.remove(place)
+                log.exception("project %s can't be emptied now; the next call goes on", number)
+            done.add(number)
+            del under_way[number]
 
 
 def _emptying(project: Project) -> Iterator[int]:

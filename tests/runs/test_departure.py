@@ -187,17 +187,9 @@ def test_what_broke_off_half_way_is_finished(people: make.People, monkeypatch: p
         )
         Project.objects.filter(pk=project.pk).update(going_at=at)
     backend: list[int] = []
-
-    def work() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            backend.append(cursor.fetchone()[0])
-        departure.finish()
-        connection.close()
-
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         Run.objects.select_for_update().get(project_id=large.project.pk, id=runs[4].id)
-        broken_off = pool.submit(work)
+        broken_off = pool.submit(finish_elsewhere, backend)
         until(lambda: backend and _waits(backend[0]))
         departure.finish()  # another call meanwhile finds it in good hands
         assert left(large.project.pk) == {"Run": 3}
@@ -213,6 +205,24 @@ def test_what_broke_off_half_way_is_finished(people: make.People, monkeypatch: p
     assert left(large.project.pk) == {}
     assert ledger.verify(large.project).holds
     assert ledger.verify(small.project).holds
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_project_deleted_while_another_is_emptied_waits_for_nothing(people: make.People) -> None:
+    large, small = make.project(people, "Large"), make.project(people, "Small")
+    held, _ = make.run(large), make.run(small)
+    deletion.let_go(large)
+    backend: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Run.objects.select_for_update().get(project_id=large.pk, id=held.id)
+            emptied = pool.submit(finish_elsewhere, backend)
+            until(lambda: backend and _waits(backend[0]))
+            Project.objects.filter(pk=small.pk).update(going_at=timezone.now())
+            departure.finish()
+            assert left(small.pk) == {"Run": 1}, "the other process is at it"
+        emptied.result(DEADLINE)
+    assert left(small.pk) == left(large.pk) == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -269,6 +279,15 @@ def test_no_hour_is_recomputed_for_nobody(people: make.People) -> None:
     deletion.let_go(project)
     departure.finish()
     assert not StaleHour.objects.filter(project_id=project.pk).exists()
+
+
+def finish_elsewhere(backend: list[int]) -> None:
+    """Finish deletions on another connection, and tell the number of its backend."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend.append(cursor.fetchone()[0])
+    departure.finish()
+    connection.close()
 
 
 def until(condition: Any) -> None:
