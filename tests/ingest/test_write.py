@@ -230,7 +230,7 @@ def test_a_run_started_under_a_hashed_id_and_ended_under_the_raw_one_is_one_run(
 @pytest.mark.django_db
 def test_a_message_told_twice_has_the_same_tags_in_one_request_and_in_two() -> None:
     few, more = (message(MESSAGE_IDS[0], tags=tags, thread_tags=tags) for tags in (("a",), ("a", "b")))
-    found = []
+    found: list[Any] = []
     for batches in (
         [Batch(messages=[few, more])],
         [Batch(messages=[few]), Batch(messages=[more])],
