@@ -168,10 +168,7 @@ def _updated(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> 
 def _set(person: Person, key: str, value: Any, at: int) -> None:
     """Set one property unless a newer event set it; at the same moment the greater JSON text wins."""
     known_at = person.props_at.get(key)
-    if known_at is not None and known_at >= at:
-        if known_at > at or _text(person.props.get(key)) >= _text(value):
-            return
-    elif known_at is not None and person.props.get(key) == value and at - known_at < MINUTE:
+    if known_at is not None and (known_at, _text(person.props.get(key))) >= (at, _text(value)):
         return
     person.props[key] = value
     person.props_at[key] = at

@@ -16,7 +16,8 @@ _FEEDBACK: Final = """
     FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS s(run_id, key, value, at)
     ORDER BY s.run_id, s.key
     ON CONFLICT (project_id, run_id, key) DO UPDATE SET value = excluded.value, at = excluded.at
-    WHERE (excluded.at, COALESCE(excluded.value::text, '')) > (f.at, COALESCE(f.value::text, ''))
+    WHERE (excluded.at, COALESCE(excluded.value::text, '') COLLATE "C")
+        > (f.at, COALESCE(f.value::text, '') COLLATE "C")
 """
 _LOGS: Final = """
     INSERT INTO runs_runlog (project_id, run_id, at, digest, level, message, extra)

@@ -29,15 +29,15 @@ _INSERT: Final = """
     ON CONFLICT (project_id, id, side) DO UPDATE SET
         thread_id = LEAST(m.thread_id, excluded.thread_id),
         at = LEAST(m.at, excluded.at),
-        role = GREATEST(m.role, excluded.role),
+        role = GREATEST(m.role COLLATE "C", excluded.role COLLATE "C"),
         is_retry = m.is_retry OR excluded.is_retry,
         body = CASE WHEN (octet_length(excluded.body), excluded.body COLLATE "C")
             > (octet_length(m.body), m.body COLLATE "C") THEN excluded.body ELSE m.body END,
-        user_id = GREATEST(m.user_id, excluded.user_id),
-        tags = GREATEST(m.tags, excluded.tags),
-        thread_tags = GREATEST(m.thread_tags, excluded.thread_tags),
-        metadata = GREATEST(m.metadata, excluded.metadata),
-        thread_metadata = GREATEST(m.thread_metadata, excluded.thread_metadata)
+        user_id = GREATEST(m.user_id COLLATE "C", excluded.user_id COLLATE "C"),
+        tags = GREATEST(m.tags COLLATE "C", excluded.tags COLLATE "C"),
+        thread_tags = GREATEST(m.thread_tags COLLATE "C", excluded.thread_tags COLLATE "C"),
+        metadata = GREATEST(m.metadata COLLATE "C", excluded.metadata COLLATE "C"),
+        thread_metadata = GREATEST(m.thread_metadata COLLATE "C", excluded.thread_metadata COLLATE "C")
 """
 _JOIN_LEGACY: Final = """
     UPDATE runs_message AS answer SET thread_id = question.thread_id

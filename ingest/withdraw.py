@@ -38,6 +38,7 @@ def withdraw(project_id: int, refused: Mapping[str, str], received_at: int, key_
     or that names a parent, stays. `received_at` is epoch µs.
     """
     with Cursor(connection.connection) as db:
+        locks.enter(db, project_id, alone=False)
         known = aliases.canonical(db, project_id, refused)
         sent = {known.get(run_id, run_id): name for run_id, name in refused.items()}
         locks.take(db, project_id, sent)

@@ -60,6 +60,7 @@ def _locked(project_id: int, run_id: UUID) -> Run | None:
     if run is None:
         return None
     with connection.cursor() as cursor:
+        locks.enter(cursor, project_id, alone=False)
         locks.take(cursor, project_id, {str(own) for own in (run.id, run.thread_id) if own})
     return Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
 

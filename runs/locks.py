@@ -54,5 +54,10 @@ def take(db: Db, project_id: int, own: Iterable[str], above: Iterable[str] = ())
         db.execute(
             "SELECT CASE WHEN s THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
             " FROM unnest(%s::bigint[], %s::bool[]) AS t(k, s)",
-            (keys, [key in shared for key in keys]),
+            (_array(keys), _array("t" if key in shared else "f" for key in keys)),
         )
+
+
+def _array(values: Iterable[object]) -> str:
+    """Return an array as one text, which psycopg need not adapt element by element."""
+    return "{" + ",".join(map(str, values)) + "}"

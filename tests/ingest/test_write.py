@@ -336,3 +336,30 @@ def test_a_legacy_answer_finds_its_thread_by_its_question_in_either_order() -> N
         chat = Run.objects.get(project_id=project.pk, type="chat")
         assert (chat.status, str(chat.thread_id)) == ("success", THREADS[0])
         assert set(Message.objects.filter(project_id=project.pk).values_list("chat_id", flat=True)) == {chat.id}
+
+
+@pytest.mark.django_db
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.builds(
+            UserSeen,
+            user_id=st.just("ann"),
+            at=st.integers(0, 90).map(lambda second: EPOCH_US + second * 1_000_000),
+            props=st.none() | st.dictionaries(st.sampled_from(["plan", "name"]), st.sampled_from(["x", "y"])),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(),
+)
+def test_a_users_props_do_not_depend_on_the_order_of_arrival(seen: list[UserSeen], seed: int) -> None:
+    whole, pieces = make.project(), make.project()
+    send(whole, Batch(users=seen))
+    shuffled = Random(seed).sample(seen, len(seen))
+    send(pieces, *(Batch(users=[one]) for one in shuffled))
+    rows = [
+        EndUser.objects.filter(project_id=project.pk).values("props", "props_at", "first_seen", "last_seen")
+        for project in (whole, pieces)
+    ]
+    assert list(rows[0]) == list(rows[1])
