@@ -171,7 +171,7 @@ def _views(patterns: list[Any], prefix: str) -> Iterator[tuple[str, Callable[...
 
 def _readable(pattern: str) -> str:
     """Return a URL pattern as OpenAPI writes it, without the leave that some give to prefixes and final slashes."""
-    plain = pattern.removeprefix("^(?:.*?/)?").removeprefix("^(?:.*/)?").removesuffix("/?$")
+    plain = pattern.removeprefix("^(?:.*?/)??").removeprefix("^(?:.*/)?").removesuffix("/?$")
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", plain)
 
 
