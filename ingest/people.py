@@ -19,6 +19,10 @@ Home = tuple[str | None, str | None]
 """A user's own team and organization."""
 HOMELESS: Final[Home] = (None, None)
 
+GROUP_KEYS: Final = frozenset({"teamId", "team_id", "organizationId", "organization_id"})
+"""Properties that give a user's runs a team or organization."""
+
+# Each key's newest value wins, at the same moment the greater text; the row is locked, so concurrent requests add up.
 _UPSERT: Final = """
     INSERT INTO runs_enduser AS u (project_id, id, props, props_at, first_seen, last_seen)
     SELECT %s, s.id, s.props::jsonb, s.props_at::jsonb, s.first_seen::timestamptz, s.last_seen::timestamptz
@@ -26,8 +30,22 @@ _UPSERT: Final = """
         AS s(id, props, props_at, first_seen, last_seen)
     ORDER BY s.id
     ON CONFLICT (project_id, id) DO UPDATE SET
-        props = excluded.props, props_at = excluded.props_at,
+        props = CASE WHEN excluded.props = '{}' THEN u.props ELSE (
+            SELECT jsonb_object_agg(key, value) FROM (
+                SELECT DISTINCT ON (key) key, value FROM (
+                    SELECT key, value, (u.props_at ->> key)::bigint AS at FROM jsonb_each(u.props)
+                    UNION ALL SELECT key, value, (excluded.props_at ->> key)::bigint FROM jsonb_each(excluded.props)
+                ) AS told ORDER BY key, at DESC, value::text COLLATE "C" DESC
+            ) AS newest) END,
+        props_at = CASE WHEN excluded.props = '{}' THEN u.props_at ELSE (
+            SELECT jsonb_object_agg(key, at) FROM (
+                SELECT key, max(value::bigint) AS at FROM (
+                    SELECT key, value FROM jsonb_each_text(u.props_at)
+                    UNION ALL SELECT key, value FROM jsonb_each_text(excluded.props_at)
+                ) AS told GROUP BY key
+            ) AS newest) END,
         first_seen = LEAST(u.first_seen, excluded.first_seen), last_seen = GREATEST(u.last_seen, excluded.last_seen)
+    WHERE excluded.props <> '{}' OR excluded.first_seen < u.first_seen OR excluded.last_seen > u.last_seen
 """
 
 
@@ -50,74 +68,63 @@ class Person(msgspec.Struct):
 
 
 class People:
-    """The project's end users as one request meets them, each read at most once."""
+    """The project's end users as one request meets them; only those whose team or organization matters are read."""
 
     def __init__(self, db: Db, project_id: int) -> None:
         self.db = db
         self.project_id = project_id
         self._known: dict[str, Person | None] = {}
-        self._before: dict[str, Home] = {}
         self._events: dict[str, list[UserSeen]] = {}
-        self._changed: list[str] = []
 
     def meet(self, seen: Iterable[UserSeen]) -> None:
         """Take in who was seen, so that `home` knows what this request says; `store` writes it."""
         for event in seen:
             self._events.setdefault(event.user_id, []).append(event)
-        if self._events:
-            self._read(sorted(self._events))
-        for user_id, events in self._events.items():
-            known = self._known[user_id]
-            self._before[user_id] = HOMELESS if known is None else known.home
-            updated = _updated(user_id, known, events)
-            if updated is not None:
-                self._known[user_id] = updated
-                self._changed.append(user_id)
 
     def store(self) -> list[str]:
-        """Write the users that changed, last in the transaction because busy users are contended.
+        """Write who was seen, last in the transaction because busy users are contended.
 
         Returns those whose own team or organization became known or changed.
         """
-        if not self._changed:
+        if not self._events:
             return []
-        changed = sorted(self._changed)
-        self._lock(changed)
-        people = []
-        for user_id in changed:
-            updated = _updated(user_id, self._known[user_id], self._events[user_id])
-            if updated is not None:
-                people.append(updated)
-                self._known[user_id] = updated
-        if people:
-            self._write(people)
-        return [person.id for person in people if person.home != self._before[person.id]]
+        movers = sorted(user_id for user_id, events in self._events.items() if _names_a_group(events))
+        before = self._homes_as_stored(movers)
+        self._write([_told(user_id, None, self._events[user_id]) for user_id in sorted(self._events)])
+        self._read(movers)
+        after = {user_id: self._home_of(user_id) for user_id in movers}
+        return [user_id for user_id in movers if after[user_id] != before[user_id]]
 
     def home(self, user_id: str | None) -> Home:
         """Return the user's own team and organization, for runs that have none from themselves or above."""
         if user_id is None:
             return HOMELESS
-        if user_id not in self._known:
-            self._read([user_id])
+        self.prefetch([user_id])
         return self._home_of(user_id)
 
-    def prefetch(self, user_ids: Sequence[str]) -> None:
-        """Read several users at once."""
-        missing = [user_id for user_id in user_ids if user_id not in self._known]
-        if missing:
-            self._read(missing)
+    def prefetch(self, user_ids: Iterable[str]) -> None:
+        """Read several users at once, as they stand with what this request says."""
+        missing = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._known]
+        self._read(missing)
+        for user_id in missing:
+            if user_id in self._events:
+                self._known[user_id] = _told(user_id, self._known[user_id], self._events[user_id])
 
     def _home_of(self, user_id: str) -> Home:
         person = self._known.get(user_id)
         return HOMELESS if person is None else person.home
 
-    def _lock(self, user_ids: Sequence[str]) -> None:
-        """Read the users again while nobody else may change them, whether their rows exist or not."""
+    def _homes_as_stored(self, user_ids: Sequence[str]) -> dict[str, Home]:
+        """Return where the users belong, locked, whether their rows exist or not: nobody else may move them now."""
         keys = sorted({lock_key(self.project_id, f"user {user_id}") for user_id in user_ids})
-        self.db.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS t(k)", (keys,))
+        if keys:
+            self.db.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS t(k)", (plain(keys),))
         self._read(user_ids)
+        return {user_id: self._home_of(user_id) for user_id in user_ids}
 
     def _read(self, user_ids: Sequence[str]) -> None:
+        if not user_ids:
+            return
         self._known |= dict.fromkeys(user_ids)
         self.db.execute(
             "SELECT u.id, u.props::text, u.props_at::text, (extract(epoch from u.first_seen) * 1000000)::bigint,"
@@ -144,25 +151,28 @@ class People:
         )
 
 
-def _updated(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> Person | None:
-    """Return the user as it stands after `events`, or None where nothing changed."""
+def _names_a_group(events: Iterable[UserSeen]) -> bool:
+    """Tell whether any of the events could move the user to another team or organization."""
+    return any(event.props and not GROUP_KEYS.isdisjoint(event.props) for event in events)
+
+
+def _told(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> Person:
+    """Return the user as `events` tell them, on top of what is known."""
     first = min(event.at for event in events) // MINUTE * MINUTE
     latest = max(event.at for event in events) // MINUTE * MINUTE
-    person = (
-        Person(user_id, {}, {}, first, latest)
-        if known is None
-        else Person(
+    person = Person(user_id, {}, {}, first, latest)
+    if known is not None:
+        person = Person(
             user_id,
             dict(known.props),
             dict(known.props_at),
             min(first, known.first_seen),
             max(latest, known.last_seen),
         )
-    )
     for event in events:
         for key, value in (event.props or {}).items():
             _set(person, key, value, event.at)
-    return None if person == known else person
+    return person
 
 
 def _set(person: Person, key: str, value: Any, at: int) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from ingest import fold, lineage, rows, threads
 from ingest.lineage import Lineage, Own
-from ingest.people import Home, People
+from ingest.people import HOMELESS, Home, People
 from ingest.rows import Db, Row
 from runs import locks
 
@@ -22,7 +22,10 @@ ROUNDS: Final = 64
 
 
 class Placing:
-    """Places one batch. `drafts` carry their own values only; `stored` are the batch's runs as the tables have them."""
+    """Places one batch. `drafts` carry their own values only; `stored` are the batch's runs as the tables have them.
+
+    `nearby` are parents outside the batch that were locked and looked for already; None is one that isn't there.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Placing:
         drafts: Mapping[str, Row],
         stored: Mapping[str, Row],
         talk: threads.Refolded,
+        nearby: Mapping[str, Row | None],
     ) -> None:
         self.db = db
         self.project_id = project_id
@@ -39,6 +43,7 @@ class Placing:
         self.drafts = drafts
         self.stored = stored
         self.talk = talk
+        self.nearby = nearby
         self.loose: dict[str, Own] = {}
         self.places: dict[str, Lineage] = {}
         self.below: dict[str, Row] = {}
@@ -77,12 +82,13 @@ class Placing:
         outside |= self.talk.lineages
         wanted = {own.parent_id for own in self.loose.values() if own.parent_id} | set(adopted)
         wanted -= set(outside) | set(self.loose)
-        if wanted:
-            locks.take(self.db, self.project_id, (), wanted)
-            outside |= {row.id: row.handed_down for row in rows.read(self.db, self.project_id, list(wanted))}
-            unknown = [run_id for run_id in wanted if run_id not in outside]
-            outside |= threads.chats_of_messages(self.db, self.project_id, unknown)
-        return outside
+        outside |= {run_id: row.handed_down for run_id in wanted if (row := self.nearby.get(run_id)) is not None}
+        further = wanted - set(self.nearby)
+        if further:
+            locks.take(self.db, self.project_id, (), further)
+            outside |= {row.id: row.handed_down for row in rows.read(self.db, self.project_id, list(further))}
+        unknown = [run_id for run_id in wanted if run_id not in outside]
+        return outside | threads.chats_of_messages(self.db, self.project_id, unknown)
 
     def _changed(
         self, placed: Mapping[str, Lineage], adopted: Iterable[str], outside: Mapping[str, Lineage]
@@ -114,14 +120,19 @@ class Placing:
         final: dict[str, Row] = {}
         versions: dict[str, Row] = dict(self.stored)
         versions |= {run_id: self.below[run_id] for run_id in moved}
-        self.people.prefetch([place.user_id for place in self.places.values() if place.user_id])
+        self.people.prefetch(place.user_id for place in self.places.values() if place.user_id and not _placed(place))
         for run_id, place in self.places.items():
             known = versions.get(run_id)
             row = self.drafts.get(run_id) or msgspec.structs.replace(self.below[run_id])
-            put(row, place, self.people.home(place.user_id), known)
+            put(row, place, HOMELESS if _placed(place) else self.people.home(place.user_id), known)
             if row != known:
                 final[run_id] = row
         return final, versions
+
+
+def _placed(place: Lineage) -> bool:
+    """Tell whether team and organization are settled without the user's own."""
+    return place.team_id is not None and place.organization_id is not None
 
 
 def put(row: Row, place: Lineage, home: Home, known: Row | None) -> None:

@@ -142,9 +142,13 @@ def chats_of_messages(db: Db, project_id: int, ids: Sequence[str]) -> dict[str, 
 
 
 def _place(result: Refolded, thread: Thread, received_at: int) -> None:
-    """Add the thread's row and its chats' to `result`, and the lineages below its messages."""
+    """Add the thread's row and its chats' to `result`, and the lineages below its messages.
+
+    An id that question and answer share leads to the question's exchange, as in `chats_of_messages`.
+    """
     row = _thread_row(thread, result.stored.get(thread.id), received_at)
     result.rows[thread.id] = row
+    asked = {m.id for exchange in thread.exchanges for m in exchange.messages if m.side == conversation.IN}
     for exchange in thread.exchanges:
         stored = result.stored.get(exchange.id)
         chat = _chat_row(exchange, row, stored, received_at)
@@ -153,7 +157,8 @@ def _place(result: Refolded, thread: Thread, received_at: int) -> None:
         for message in exchange.messages:
             if message.chat_id != chat.id:
                 result.moved.append((message.id, message.side, chat.id))
-            if relocated or message.chat_id != chat.id:
+            leads_here = message.side == conversation.IN or message.id not in asked
+            if leads_here and (relocated or message.chat_id != chat.id):
                 result.lineages[message.id] = chat.handed_down
 
 

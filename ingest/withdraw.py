@@ -58,7 +58,7 @@ def withdraw(project_id: int, refused: Mapping[str, str], received_at: int, key_
 def _orphaned(db: Db, project_id: int, stubs: Iterable[Row]) -> list[Row]:
     """Let the runs beneath stubs inherit nothing from them any more; return the rows that changed, old and new."""
     alone = {row.id: Lineage(row.id, None, None, None, None, None) for row in stubs}
-    below = Placing(db, project_id, People(db, project_id), {}, {}, threads.Refolded(lineages=alone))
+    below = Placing(db, project_id, People(db, project_id), {}, {}, threads.Refolded(lineages=alone), {})
     changed, before = below.place(())
     if changed:
         rows.update(db, project_id, list(changed.values()))

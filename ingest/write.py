@@ -70,9 +70,8 @@ def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | N
 
 def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None, *, alone: bool) -> set[str]:
     with transaction.atomic(), Cursor(connection.connection) as db:
-        locks.enter(db, project_id, alone=alone)
         storing = _Storing(db, project_id, received_at, key_id)
-        storing.store(batch)
+        storing.store(batch, alone=alone)
     return {run_id for run_id, row in storing.final.items() if run_id not in storing.stored and row.is_stub}
 
 
@@ -89,11 +88,11 @@ class _Storing:
         self.final: dict[str, Row] = {}
         self.moved = aliases.Moved()
 
-    def store(self, batch: Batch) -> None:
-        """Read, merge, write."""
-        self._register_aliases(batch)
+    def store(self, batch: Batch, *, alone: bool) -> None:
+        """Read, merge, write; beside other writers or `alone`, see `locks.enter`."""
         own, above = _ids(batch)
-        locks.take(self.db, self.project_id, own, above)
+        locks.enter(self.db, self.project_id, own, above, alone=alone)
+        self._register_aliases(batch)
         known = aliases.canonical(self.db, self.project_id, own | above)
         if known:
             batch = aliases.rewrite(batch, known)
@@ -132,14 +131,18 @@ class _Storing:
 
     def _merge_runs(self, changes: dict[str, RunState], talk: threads.Refolded) -> None:
         """Fill `final` with every run row that must be written, its place and cost included."""
-        for row in rows.read(self.db, self.project_id, list(changes)):
-            self.stored[row.id] = row
+        parents = (
+            {change.parent_id for change in changes.values() if change.parent_id} - changes.keys() - talk.rows.keys()
+        )
+        nearby: dict[str, Row | None] = dict.fromkeys(parents)
+        for row in rows.read(self.db, self.project_id, [*changes, *parents]):
+            (nearby if row.id in nearby else self.stored)[row.id] = row
         self._merge_metadata(changes)
         drafts: dict[str, Row] = {}
         for run_id, change in changes.items():
             known = self.stored.get(run_id)
             drafts[run_id] = self._row(change if known is None else fold.merge(known.state(), change), known)
-        placing = Placing(self.db, self.project_id, self.people, drafts, self.stored, talk)
+        placing = Placing(self.db, self.project_id, self.people, drafts, self.stored, talk, nearby)
         self.final, self.stored = placing.place(self.moved.parents)
 
     def _merge_metadata(self, changes: dict[str, RunState]) -> None:

@@ -12,6 +12,9 @@ from lunary_dash import env
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s that proxies keep a connection, so that a proxy never writes into one being closed."""
 
+GARBAGE_AFTER = 20_000
+"""Objects made before the collector looks: a batch of events makes thousands that reference counting frees anyway."""
+
 
 def options(fd: int | None) -> dict[str, Any]:
     """Return gunicorn's settings; `fd` is an inherited listening socket, else HOST and PORT are bound."""
@@ -40,6 +43,7 @@ def before_fork(arbiter: Any, worker: Any) -> None:
     connections.close_all()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 20)
 
 
 def load_prices(worker: Any) -> None:

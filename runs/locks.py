@@ -35,27 +35,36 @@ def run_key(project_id: int, run_id: str) -> int:
     return bits - (1 << 64) if bits & _SIGN else bits
 
 
-def enter(db: Db, project_id: int, *, alone: bool) -> None:
-    """Begin to write in a project, beside other writers or `alone`; before any other lock, until the transaction ends.
+def enter(db: Db, project_id: int, own: Iterable[str] = (), above: Iterable[str] = (), *, alone: bool = False) -> None:
+    """Begin to write in a project, beside other writers or `alone`, and `take` the first ids in the same statement.
 
     Ids are locked in several steps, as what lies above and below comes to light, so that writers of one tree can meet
     in a deadlock. Who lost one comes back alone, and can't lose again.
     """
-    function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-    db.execute(f"SELECT {function}(%s)", (lock_key(project_id, "writers"),))
+    keys, shared = _in_order(project_id, own, above)
+    _lock(db, [lock_key(project_id, "writers"), *keys], [not alone, *shared])
 
 
 def take(db: Db, project_id: int, own: Iterable[str], above: Iterable[str] = ()) -> None:
     """Lock `own` ids exclusively and the rest of `above` shared, in key order, until the transaction ends."""
-    exclusive = {run_key(project_id, run_id) for run_id in own}
-    shared = {run_key(project_id, run_id) for run_id in above} - exclusive
-    keys = sorted(exclusive | shared)
+    keys, shared = _in_order(project_id, own, above)
     if keys:
-        db.execute(
-            "SELECT CASE WHEN s THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
-            " FROM unnest(%s::bigint[], %s::bool[]) AS t(k, s)",
-            (_array(keys), _array("t" if key in shared else "f" for key in keys)),
-        )
+        _lock(db, keys, shared)
+
+
+def _in_order(project_id: int, own: Iterable[str], above: Iterable[str]) -> tuple[list[int], list[bool]]:
+    """Return the keys in order, and for each whether it is locked shared."""
+    exclusive = {run_key(project_id, run_id) for run_id in own}
+    keys = sorted(exclusive.union(run_key(project_id, run_id) for run_id in above))
+    return keys, [key not in exclusive for key in keys]
+
+
+def _lock(db: Db, keys: Iterable[int], shared: Iterable[bool]) -> None:
+    db.execute(
+        "SELECT CASE WHEN s THEN pg_advisory_xact_lock_shared(k) ELSE pg_advisory_xact_lock(k) END"
+        " FROM unnest(%s::bigint[], %s::bool[]) AS t(k, s)",
+        (_array(keys), _array("t" if each else "f" for each in shared)),
+    )
 
 
 def _array(values: Iterable[object]) -> str:
