@@ -99,8 +99,6 @@ class Supervisor:
             except StartError as error:
                 terminal.say(f"  {error}")
                 self._children = [child for child in self._children if child.name != "Valkey"]
-        for name in ("queue", "queue-control"):
-            (self.instance.data_dir / name).mkdir(exist_ok=True)
         terminal.step("Broker", f"files in {terminal.short(self.instance.data_dir / 'queue')}, for want of a Valkey")
 
     @property

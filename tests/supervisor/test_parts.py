@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -162,6 +163,17 @@ def test_a_child_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 )
 def test_the_broker_is_spelled_as_kombu_wants_it(redis: str, broker: str) -> None:
     assert env.broker(redis) == broker
+
+
+def test_a_task_goes_through_files_where_there_is_no_broker(tmp_path: Path) -> None:
+    program = "import django; django.setup()\nfrom runs.tasks import recompute_rollups as task\ntask.delay()\n"
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "lunary_dash.settings",
+        "CELERY_BROKER_URL": "filesystem://",
+        "DATA_DIR": str(tmp_path),
+    }
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, timeout=60)
+    assert len(list((tmp_path / "queue").iterdir())) == 1
 
 
 def test_installing_is_skipped_when_the_pins_are_unchanged(tmp_path: Path) -> None:
