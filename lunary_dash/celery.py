@@ -12,6 +12,6 @@ app = Celery("lunary_dash")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 if app.conf.broker_url.startswith("filesystem://"):  # kombu reads its folders and doesn't make them
     for name in ("data_folder_in", "data_folder_out", "control_folder"):
-        Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS[name]).mkdir(parents=True, exist_ok=True)
+        Path(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS[name])).mkdir(parents=True, exist_ok=True)
 app.autodiscover_tasks()
 app.autodiscover_tasks(["runs"], related_name="demo")
