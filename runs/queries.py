@@ -168,7 +168,7 @@ def _row(
         **{key: row[key] for key in ("input_tokens", "output_tokens", "cost", "team_id", "organization_id")},
         name=row["name"] or "",
         user=users.get(row["user_id"] or ""),
-        root=roots.get(row["trace_id"], "") if row["trace_id"] else "",
+        root=roots.get(row["trace_id"], "") if row["trace_id"] not in (None, row["id"]) else "",
         tags=row["tags"] or [],
         feedback=shown.get(row["id"], Shown()),
         estimated=bool(row["flags"] & RunFlag.ESTIMATED),

@@ -93,6 +93,13 @@ def test_the_list_shows_runs_of_its_tab_newest_first(member: Client, project: Pr
     assert "lookup" in text_of(member.get(f"{at('run_list', project)}?type=tool"))
 
 
+def test_a_step_names_its_trace_and_a_root_does_not_name_itself(member: Client, project: Project) -> None:
+    root = make.run(project, type="agent", name="claims-desk")
+    make.run(project, type="chain", name="gather", parent_id=root.id, trace_id=root.id)
+    text = text_of(member.get(at("run_list", project), {"type": "all"}))
+    assert text.count("in claims-desk") == 1
+
+
 def test_filters_are_said_as_chips_and_problems_beside_them(member: Client, project: Project, run: Run) -> None:
     page = text_of(member.get(f"{at('run_list', project)}?team=claims&duration=soon"))
     assert "chip-value" in page
