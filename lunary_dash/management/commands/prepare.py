@@ -53,6 +53,7 @@ class Command(BaseCommand):
         with alone():
             call_command("migrate", verbosity=0, interactive=False)
             first = ensure_first_start(url)
-        if first:
-            connection.write(settings.DATA_DIR, first.connection())
-        call_command("collectstatic", verbosity=0, interactive=False)
+            if first:
+                connection.write(settings.DATA_DIR, first.connection())
+            # Inside the lock too: the directory may be shared, and two that collect at once replace each other's files.
+            call_command("collectstatic", verbosity=0, interactive=False)
