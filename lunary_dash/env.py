@@ -59,12 +59,15 @@ def secret_file(path: Path, nbytes: int = 48) -> str:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
     value = secrets.token_urlsafe(nbytes)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(value)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.link(draft, path)  # whole or not at all: nobody reads a file that is still empty
     except FileExistsError:  # another process was quicker
         return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(value)
+    finally:
+        draft.unlink()
     return value
 
 
