@@ -285,6 +285,16 @@ class StaleHour(models.Model):
     marked_at = models.DateTimeField()
 
 
+class StaleTrace(models.Model):
+    """A mark that a trace's summary must be recomputed: one per writing transaction and trace, as of `StaleHour`."""
+
+    pk = models.CompositePrimaryKey("project_id", "trace_id", "id")
+    project_id = models.IntegerField()
+    trace_id = models.UUIDField()
+    id = models.UUIDField()
+    marked_at = models.DateTimeField()
+
+
 class UsageBucket(models.Model):
     """Sums of one hour (by started_at), recomputed from runs, never incremented (rule 13). '' means none."""
 

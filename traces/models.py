@@ -1,0 +1,48 @@
+"""What is kept about traces beside their runs."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import F
+
+
+class TraceSummary(models.Model):
+    """Sums of one trace whose root is an agent or a chain, recomputed from its runs, never incremented (rule 13).
+
+    Made by `traces.summaries` from the marks in `runs.StaleTrace`. A trace without its root, or of another type, has
+    none: it is not in the list. Plain spans and repeated reports of a call count in no sum (rule 9), but do in the
+    duration, which is the whole trace's.
+    """
+
+    pk = models.CompositePrimaryKey("project_id", "trace_id")
+    project_id = models.IntegerField()
+    trace_id = models.UUIDField()
+    type = models.TextField(help_text="of the root: agent or chain")
+    started_at = models.DateTimeField(help_text="of the root: where the list has it")
+    duration_ms = models.BigIntegerField(help_text="from the first start to the last start or end that is known")
+    runs = models.IntegerField()
+    errors = models.IntegerField()
+    tokens = models.BigIntegerField(help_text="input and output")
+    cost = models.DecimalField(max_digits=30, decimal_places=10, null=True, help_text="USD; null: no cost is known")
+    priced = models.IntegerField(help_text="runs whose cost is in `cost`")
+    unknown = models.IntegerField(help_text="successful LLM and embedding runs whose cost is unknown")
+    contains = ArrayField(models.TextField(), help_text="what ran inside: tool:search, model:gpt-4o, agent:claims")
+    contains_more = models.BooleanField(help_text="`contains` leaves names out: there are too many, or they are long")
+
+    class Meta:
+        indexes = [
+            # trace list: filters on totals, newest first
+            models.Index(F("project_id"), F("started_at").desc(), F("trace_id").desc(), name="trace_by_time"),
+            # trace list sorted by duration, runs, tokens, cost
+            models.Index(F("project_id"), F("duration_ms").desc(), F("trace_id").desc(), name="trace_by_duration"),
+            models.Index(F("project_id"), F("runs").desc(), F("trace_id").desc(), name="trace_by_runs"),
+            models.Index(F("project_id"), F("tokens").desc(), F("trace_id").desc(), name="trace_by_tokens"),
+            models.Index(
+                F("project_id"),
+                F("cost").desc(nulls_last=True),
+                F("trace_id").desc(),
+                name="trace_by_cost",
+            ),
+            # trace list: contains a tool, model or agent
+            GinIndex(fields=["contains"], fastupdate=False, name="trace_by_content"),
+        ]
