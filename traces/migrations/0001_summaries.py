@@ -9,6 +9,10 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 from django.db import migrations, models
 
+MARK = """
+    INSERT INTO runs_staletrace (project_id, trace_id, id, marked_at)
+    SELECT project_id, id, gen_random_uuid(), now() FROM runs_run WHERE id = trace_id AND type IN ('agent', 'chain')"""
+
 
 class Migration(migrations.Migration):
     initial = True
