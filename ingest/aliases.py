@@ -13,7 +13,7 @@ from ingest import fold
 from ingest.events import Batch
 from ingest.fold import RunState
 from ingest.literals import pairs
-from ingest.rows import Carried, Db, read, take_out
+from ingest.rows import Carried, Db, Row, read, take_out
 from runs import locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
@@ -25,6 +25,7 @@ class Moved(msgspec.Struct):
     states: list[RunState] = msgspec.field(default_factory=list)  # runs taken out of their rows, to be merged again
     received: dict[str, int] = msgspec.field(default_factory=dict)  # canonical id → when first stored (epoch µs)
     taken: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (canonical id, type) of each row taken out
+    gone: list[Row] = msgspec.field(default_factory=list)  # these rows as they were
     parents: list[str] = msgspec.field(default_factory=list)  # canonical ids that gained children
     threads: set[str] = msgspec.field(default_factory=set)  # threads that gained messages
 
@@ -162,6 +163,7 @@ def _take_out_runs(db: Db, project_id: int, fresh: Mapping[str, str], moved: Mov
     if not rows:
         return
     bodies = take_out(db, project_id, [row.id for row in rows])
+    moved.gone += rows
     for row in rows:
         target = fresh[row.id]
         moved.received[target] = min(row.received_at, moved.received.get(target, row.received_at))

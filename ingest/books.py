@@ -1,4 +1,4 @@
-"""What a write leaves in the books: ledger entries and hours to recompute (rules 13 and 14).
+"""What a write leaves in the books: ledger entries, hours and traces to recompute (rules 13 and 14).
 
 All in the transaction that stores the runs, so that a count and its runs are never apart.
 """
@@ -14,6 +14,8 @@ from ingest.rows import Db, Row
 HOUR: Final = 3_600_000_000
 UNCOUNTED: Final = frozenset({"span"})
 """Types that are never billed (rule 9)."""
+SUMMARISED: Final = frozenset({"agent", "chain"})
+"""Types of roots whose traces have a summary (rule 9)."""
 
 
 def enter(
@@ -44,8 +46,24 @@ def enter(
 
 
 def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int) -> None:
-    """Mark the hours of `rows` for recomputing. Each transaction adds marks of its own: see runs.models.StaleHour."""
-    mark_hours(db, project_id, {row.started_at // HOUR * HOUR for row in rows}, received_at)
+    """Mark the hours and traces of `rows`, as they were and as they are, for recomputing.
+
+    Each transaction adds marks of its own: see runs.models.StaleHour. What is by itself and makes no trace, such as a
+    model call without a parent, marks none.
+    """
+    hours: set[int] = set()
+    traces: set[str] = set()
+    for row in rows:
+        hours.add(row.started_at // HOUR * HOUR)
+        if row.trace_id is not None and (row.trace_id != row.id or row.type in SUMMARISED):
+            traces.add(row.trace_id)
+    mark_hours(db, project_id, hours, received_at)
+    if traces:
+        db.execute(
+            "INSERT INTO runs_staletrace (project_id, trace_id, id, marked_at)"
+            " SELECT %s, trace_id, %s, %s::timestamptz FROM unnest(%s::uuid[]) AS s(trace_id)",
+            (project_id, str(uuid4()), timestamp(received_at), plain(traces)),
+        )
 
 
 def mark_hours(db: Db, project_id: int, hours: Iterable[int], received_at: int) -> None:

@@ -220,8 +220,8 @@ class _Storing:
         threads.write_moves(self.db, self.project_id, talk.moved)
         self._write_bodies(changes)
         self._book(new, talk.gone)
-        previous = [self.stored[row.id] for row in known]
-        books.mark_stale(self.db, self.project_id, [*new, *known, *previous, *talk.gone], self.received_at)
+        previous = [*(self.stored[row.id] for row in known), *talk.gone, *self.moved.gone]
+        books.mark_stale(self.db, self.project_id, [*new, *known, *previous], self.received_at)
 
     def _write_bodies(self, changes: dict[str, RunState]) -> None:
         fresh: list[Body] = []

@@ -1,7 +1,7 @@
 """Taking runs out again, so that the ledger still adds up: runs stored = runs there + runs in `Deletion` (rule 14).
 
-Spans are neither counted nor billed (rule 9), so their going isn't either. Each transaction marks the hours it changed,
-and the rollups are recomputed from what is left (rule 13).
+Spans are neither counted nor billed (rule 9), so their going isn't either. Each transaction marks the hours and traces
+it changed, and their sums are recomputed from what is left (rule 13).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from psycopg.errors import DeadlockDetected
 
 from runs import locks
 from runs.descendants import ids_beneath, messages_of
-from runs.models import Alias, Deletion, Feedback, Message, Run, RunBody, RunLog, Score, StaleHour
+from runs.models import Alias, Deletion, Feedback, Message, Run, RunBody, RunLog, Score, StaleHour, StaleTrace
 
 Done = TypeVar("Done")
 
@@ -87,25 +87,33 @@ def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reas
     Score.objects.filter(project_id=project_id, run_id__in=ids).delete()
     Feedback.objects.filter(project_id=project_id, run_id__in=both).delete()
     Alias.objects.filter(project_id=project_id, canonical__in=both).delete()
-    hours = take_out(project_id, ids, reason)
+    gone = take_out(project_id, ids, reason)
     now = timezone.now()
     StaleHour.objects.bulk_create(
-        StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now) for hour in sorted(set(hours))
+        StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now)
+        for hour in sorted({hour for hour, _ in gone})
     )
-    return len(hours)
+    StaleTrace.objects.bulk_create(
+        StaleTrace(project_id=project_id, trace_id=trace_id, id=uuid4(), marked_at=now)
+        for trace_id in {trace_id for _, trace_id in gone if trace_id}
+    )
+    return len(gone)
 
 
-def take_out(project_id: int, ids: Sequence[UUID], reason: str) -> list[datetime]:
-    """Delete the rows of these runs and book that they went; return the hour of each. In the caller's transaction."""
+def take_out(project_id: int, ids: Sequence[UUID], reason: str) -> list[tuple[datetime, UUID | None]]:
+    """Delete the rows of these runs and book that they went; return the hour and trace of each.
+
+    In the caller's transaction.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s)"
-            " RETURNING type, date_trunc('hour', started_at, 'UTC')",
+            " RETURNING type, date_trunc('hour', started_at, 'UTC'), trace_id",
             [project_id, sorted(ids)],
         )
-        gone: list[tuple[str, datetime]] = cursor.fetchall()
-    _write_off(project_id, [kind for kind, _ in gone if kind != UNCOUNTED], reason, timezone.now())
-    return [hour for _, hour in gone]
+        gone: list[tuple[str, datetime, UUID | None]] = cursor.fetchall()
+    _write_off(project_id, [kind for kind, _, _ in gone if kind != UNCOUNTED], reason, timezone.now())
+    return [(hour, trace_id) for _, hour, trace_id in gone]
 
 
 def _write_off(project_id: int, types: Iterable[str], reason: str, at: datetime) -> None:

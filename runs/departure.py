@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from projects.models import Project
 from runs.deletion import stubbornly, take_out
-from runs.models import Deletion, LedgerEntry, Run, StaleHour
+from runs.models import Deletion, LedgerEntry, Run, StaleHour, StaleTrace
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +82,10 @@ def _empty(projects: QuerySet[Project], seconds: float) -> None:
 def _emptying(project: Project) -> Iterator[int]:
     """Delete a batch of the project's rows per step; yield its number for each step that found some.
 
-    Marks of stale hours go first, else the rollups would be recomputed for nobody.
+    Marks of stale hours and traces go first, else their sums would be recomputed for nobody.
     """
-    yield from _rows(StaleHour, project)
+    for mark in (StaleHour, StaleTrace):
+        yield from _rows(mark, project)
     while stubbornly(lambda: _some_runs(project)):
         yield project.pk
     for model in _tables():
