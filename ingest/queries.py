@@ -129,7 +129,7 @@ def key_health(project: Project, now: datetime) -> list[KeyHealth]:
 
 def find(project_id: int, text: str) -> Whereabouts | None:
     """Return where the event with this id is, whatever form the id has; None for no id."""
-    text = text.strip()[: lookup.LONGEST]
+    text = text.strip()
     if not text:
         return None
     forms = [text, *ids.forms(text, hashing_texts(project_id))]

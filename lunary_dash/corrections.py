@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
+from lunary_dash.addresses import SENT, decode, path_as_sent
+
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
@@ -20,15 +22,20 @@ _PREFIXED = re.compile(r"(?P<prefix>(?!/p/)(?:/[^/]+)*?)(?P<path>/(?:v1/.*|api/r
 
 
 def with_plain_paths(application: Application) -> Application:
-    """Take repeated slashes out of data paths, and treat what stands before /v1/ as the place this site is mounted."""
+    """Take repeated slashes out of data paths, and treat what stands before /v1/ as the place this site is mounted.
+
+    Slashes that were sent as %2F belong to ids and stay (lunary_dash.addresses).
+    """
 
     def corrected(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if "/v1/" in path or "/api/report" in path:
-            found = _PREFIXED.fullmatch(re.sub("/{2,}", "/", path))
+        sent = path_as_sent(environ)
+        if "/v1/" in sent or "/api/report" in sent:
+            found = _PREFIXED.fullmatch(re.sub("/{2,}", "/", sent))
             if found is not None:
-                environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + found["prefix"]
-                environ["PATH_INFO"] = found["path"]
+                sent = found["path"]
+                environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + decode(found["prefix"])
+                environ["PATH_INFO"] = decode(sent)
+        environ[SENT] = sent
         return application(environ, start_response)
 
     return corrected

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "lunary_dash.addresses.with_whole_ids",
     "lunary_dash.middleware.server_time",
     "django.middleware.security.SecurityMiddleware",
     "lunary_dash.middleware.content_security_policy",

@@ -1,8 +1,11 @@
 """Every address of the site. Pages of a project live below /p/<project>/, the data API below /v1/."""
 
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
 
 from ingest import onboarding
+from lunary_dash.addresses import IdConverter
+
+register_converter(IdConverter, "id")
 
 DATA = r"^(?:.*?/)??v1/"
 """SDKs append /v1/… to their base address, which may bring a path or end in a slash of its own."""

@@ -12,6 +12,9 @@ from lunary_dash import env
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s that proxies keep a connection, so that a proxy never writes into one being closed."""
 
+LONGEST_ADDRESS = 8_190
+"""Characters of a request's first line, gunicorn's most: clients' own ids are long once they are percent-encoded."""
+
 GARBAGE_AFTER = 20_000
 """Objects made before the collector looks: a batch of events makes thousands that reference counting frees anyway."""
 
@@ -30,6 +33,7 @@ def options(fd: int | None) -> dict[str, Any]:
         "keepalive": KEEP_ALIVE_SECONDS,
         "timeout": 120,
         "backlog": 2048,
+        "limit_request_line": LONGEST_ADDRESS,
         "preload_app": True,
         "control_socket_disable": True,
         "loglevel": "warning",

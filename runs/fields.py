@@ -27,9 +27,14 @@ def _text(value: str) -> str:
 
 
 def _required(value: str) -> str:
+    return _id(value).strip()
+
+
+def _id(value: str) -> str:
+    """Return an id as given: spaces may be a part of it."""
     if not value.strip():
         raise ValueError("it is empty")
-    return value.strip()
+    return value
 
 
 def _choice(choices: Mapping[str, str], words: str = "") -> Callable[[str], str]:
@@ -88,9 +93,9 @@ FIELDS: dict[str, Field] = {
     "duration": _figure("duration", "duration_ms", bounds.SECONDS, "s"),
     "tokens": _figure("tokens", "total_tokens", bounds.COUNTS),
     "cost": _figure("cost", "cost", bounds.DOLLARS, "USD"),
-    "id": Field("id", _required, _ids("id")),
-    "trace": Field("trace", _required, _ids("trace_id")),
-    "thread": Field("thread", _required, _ids("thread_id")),
+    "id": Field("id", _id, _ids("id")),
+    "trace": Field("trace", _id, _ids("trace_id")),
+    "thread": Field("thread", _id, _ids("thread_id")),
     "q": Field("text", _required, conditions.containing, say=lambda value: f"“{value}”", verb="contains"),
 }
 ALIASES = {"model": "name", "search": "q", "text": "q", "org": "organization", "tags": "tag", "users": "user"}

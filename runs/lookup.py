@@ -6,8 +6,6 @@ from projects.keys import hashing_texts
 from runs import ids
 from runs.models import Alias, Message, Run
 
-LONGEST = 2_000  # characters; nobody pastes a longer id
-
 
 def find_run(project_id: int, text: str) -> Run | None:
     """Return the run that a person means by `text`: a run's id in any form, or a message's, which leads to its chat.
@@ -25,8 +23,10 @@ def canonical(project_id: int, text: str) -> list[UUID]:
 
 
 def _forms(project_id: int, text: str) -> list[UUID]:
-    trimmed = text.strip()[:LONGEST]
-    return [UUID(form) for form in ids.forms(trimmed, hashing_texts(project_id))]
+    """Return every stored id of the text, then of the text without the spaces that come along when it is pasted."""
+    sent = text.replace("\x00", "\ufffd")  # as on the way in
+    keys = hashing_texts(project_id)
+    return [UUID(form) for form in dict.fromkeys([*ids.forms(sent, keys), *ids.forms(sent.strip(), keys)])]
 
 
 def _others(project_id: int, forms: list[UUID]) -> list[UUID]:

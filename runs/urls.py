@@ -16,5 +16,5 @@ urlpatterns = [
     path("runs/<uuid:run_id>/feedback", views.run_feedback, name="run_feedback"),
     path("runs/<uuid:run_id>/tags", views.run_tags, name="run_tags"),
     path("runs/<uuid:run_id>/delete", views.run_delete, name="run_delete"),
-    path("runs/<path:run_id>", views.run_page, name="run_page"),
+    path("runs/<id:run_id>", views.run_page, name="run_page"),
 ]

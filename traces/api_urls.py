@@ -7,5 +7,5 @@ from traces import api
 
 urlpatterns = [
     path("threads", route(GET=api.list_threads)),
-    path("threads/<path:thread_id>", route(GET=api.read_thread)),
+    path("threads/<id:thread_id>", route(GET=api.read_thread)),
 ]

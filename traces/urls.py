@@ -6,12 +6,12 @@ from traces import thread_views, views
 
 urlpatterns = [
     path("traces", views.trace_list, name="trace_list"),
-    path("traces/<path:trace_id>", views.trace_page, name="trace_page"),
+    path("traces/<id:trace_id>", views.trace_page, name="trace_page"),
     path("threads", thread_views.thread_list, name="thread_list"),
     path(
         "threads/<uuid:thread_id>/messages/<uuid:message_id>/feedback",
         thread_views.thread_feedback,
         name="thread_feedback",
     ),
-    path("threads/<path:thread_id>", thread_views.thread_page, name="thread_page"),
+    path("threads/<id:thread_id>", thread_views.thread_page, name="thread_page"),
 ]

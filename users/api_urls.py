@@ -7,5 +7,5 @@ from users import api
 
 urlpatterns = [
     path("external-users", route(GET=api.list_users)),
-    path("external-users/<path:user_id>", route(GET=api.read_user)),
+    path("external-users/<id:user_id>", route(GET=api.read_user)),
 ]

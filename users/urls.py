@@ -8,5 +8,5 @@ urlpatterns = [
     path("users", views.user_list, name="user_list"),
     path("teams", views.team_list, name="team_list"),
     path("organizations", views.organization_list, name="organization_list"),
-    path("users/<path:user_id>", views.user_page, name="user_page"),
+    path("users/<id:user_id>", views.user_page, name="user_page"),
 ]
