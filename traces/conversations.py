@@ -14,10 +14,11 @@ from lunary_dash.paging import Page
 from runs import bodies, conditions, feedback, jsontree, keyset
 from runs.models import EndUser, Feedback, Message, Run, RunBody
 from runs.queries import Person, people
+from traces.columns import RunRow
 from traces.filters import ThreadFilters
 from traces.queries import COLUMNS, summed, sums_in, sums_of
 from traces.story import AttachedRow, ChatRow, EventRow, MessageRow, Story
-from traces.tree import RunRow, Sums
+from traces.tree import Sums
 
 PAGE = 50
 MODELS = 20  # names of models that one trace is said to have used

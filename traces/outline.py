@@ -5,6 +5,7 @@ Every state is in the address: `start` names the first run of a sibling list (ke
 `top` the run a page begins with, `selected` the run whose details are open.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -80,23 +81,24 @@ class Row(msgspec.Struct, kw_only=True):
     @property
     def children_words(self) -> str:
         """How many children it has, in words."""
-        count = len(self.node.children)
+        count = len(self.node.forest.children(self.node.position))
         return f"{count} child run{'' if count == 1 else 's'}"
 
     @property
     def first_child(self) -> UUID:
         """The run that opening this row's list starts with."""
-        return self.node.children[0].row.id
+        return self.node.forest.node(self.node.position + 1).id
 
     @property
     def cost(self) -> Decimal | None:
         """The sub-tree's cost, a leaf's own; None where nothing in it has one."""
-        return self.node.sums.cost if self.node.sums.priced else None
+        sums = self.node.sums
+        return sums.cost if sums.priced else None
 
     @property
     def is_sum(self) -> bool:
         """True where the figures are those of a sub-tree (and are marked Σ)."""
-        return bool(self.node.children)
+        return self.node.size > 1
 
 
 class More(msgspec.Struct, kw_only=True):
@@ -148,16 +150,17 @@ def outline(forest: Forest, ask: Ask) -> Outline:
     """Return what the page of a trace shows."""
     plan = _Plan(forest, ask, ROWS)
     groups = {Group.TREE: [plan.top]} if plan.top else forest.tops
-    plan.open(groups.values())
+    lists = {group: [node.position for node in nodes] for group, nodes in groups.items()}
+    plan.open(lists.values())
     sections = [
-        Section(group=group, lines=plan.lines(siblings), total=sum(node.size for node in siblings))
-        for group, siblings in groups.items()
+        Section(group=group, lines=plan.lines(siblings), total=sum(forest.size[position] for position in siblings))
+        for group, siblings in lists.items()
     ]
     return Outline(
         sections=sections,
         above=list(reversed(plan.top.ancestors())) if plan.top else [],
         shown=sum(isinstance(line, Row) for section in sections for line in section.lines),
-        total=len(forest.nodes),
+        total=len(forest),
         scale=plan.scale,
     )
 
@@ -165,11 +168,12 @@ def outline(forest: Forest, ask: Ask) -> Outline:
 def branch(forest: Forest, ask: Ask) -> list[Row | More]:
     """Return the lines of one sibling list from `ask.starts[0]` on, as a page inserts them where a list is opened."""
     plan = _Plan(forest, Ask(expand=ask.expand, top=ask.top), rows=2 * CHUNK)
-    start = forest.nodes.get(ask.starts[0]) if ask.starts else None
+    start = forest.find(ask.starts[0]) if ask.starts else None
     if start is None:
         return []
-    siblings = start.siblings[start.siblings.index(start) :]
-    plan.begins[start.row.id] = 0
+    siblings = forest.beside(start.position)
+    siblings = siblings[bisect_left(siblings, start.position) :]
+    plan.begins[start.position] = 0
     plan.open([siblings])
     return plan.lines(siblings)
 
@@ -177,7 +181,7 @@ def branch(forest: Forest, ask: Ask) -> list[Row | More]:
 class _Plan:
     """Decides which lists are sent, spends the budget of rows on them, and lays the lines out.
 
-    A list of siblings is known by the id of its first run.
+    Runs are known by their position, a list of siblings by the position of its first run.
     """
 
     def __init__(self, forest: Forest, ask: Ask, rows: int) -> None:
@@ -185,29 +189,31 @@ class _Plan:
         self.ask = ask
         self.left = rows
         self.scale = Scale.over(forest.started_at, forest.ended_at)
+        self.total_cost = forest.sums.cost
         self.top = self._find_top()
-        self.eager = len(forest.nodes) <= EAGER
-        self.sent: dict[UUID, slice] = {}
-        self.begins: dict[UUID, int] = {}  # list → index of the run it must begin with
-        self.needed: dict[UUID, int] = {}  # list → index of a run it must hold
-        self.path: dict[UUID, Node] = {}  # runs that must be open and are not yet
-        self.opened: set[UUID] = set()
+        self.eager = len(forest) <= EAGER
+        self.sent: dict[int, slice] = {}
+        self.begins: dict[int, int] = {}  # list → index of the run it must begin with
+        self.needed: dict[int, int] = {}  # list → index of a run it must hold
+        self.path: set[int] = set()  # runs that must be open and are not yet
+        self.opened: set[int] = set()
         self._mark_path()
 
-    def open(self, lists: Iterable[list[Node]]) -> None:
+    def open(self, lists: Iterable[list[int]]) -> None:
         """Choose what is sent of these lists and, level by level, of those beneath; what must be open goes first."""
         queue = deque(lists)
         while queue:
-            for node in self._take(queue.popleft()):
-                if not node.children or self._is_deepest(node):
+            for position in self._take(queue.popleft()):
+                if self.forest.size[position] == 1 or self._is_deepest(position):
                     continue
-                if self.path.pop(node.row.id, None):
-                    self.opened.add(node.row.id)
-                    queue.appendleft(node.children)
-                elif self.eager or self._wants_open(node):
-                    queue.append(node.children)
+                if position in self.path:
+                    self.path.remove(position)
+                    self.opened.add(position)
+                    queue.appendleft(self.forest.children(position))
+                elif self.eager or self._wants_open(position):
+                    queue.append(self.forest.children(position))
 
-    def lines(self, siblings: list[Node]) -> list[Row | More]:
+    def lines(self, siblings: list[int]) -> list[Row | More]:
         """Return the lines of a list and of everything sent beneath it, parents before children."""
         lines: list[Row | More] = []
         stack = [self._frame(siblings)]
@@ -220,44 +226,49 @@ class _Plan:
                 continue
             lines.append(line)
             if isinstance(line, Row) and line.has_list:
-                stack.append(self._frame(line.node.children))
+                stack.append(self._frame(self.forest.children(line.node.position)))
         return lines
 
     def _find_top(self) -> Node | None:
         """Return the run the page begins with: the one asked for, or one near a selected run that lies too deep."""
-        nodes = self.forest.nodes
-        top = nodes.get(self.ask.top) if self.ask.top else None
-        selected = nodes.get(self.ask.selected) if self.ask.selected else None
+        top = self.forest.find(self.ask.top)
+        selected = self.forest.find(self.ask.selected)
         depth = top.depth if top else 0
         if selected is None or selected.depth - depth < LEVELS:
             return top
-        return selected.ancestors()[LEVELS // 2 - 1]
+        return self.forest.node(self.forest.above(selected.position)[LEVELS // 2 - 1])
 
     def _mark_path(self) -> None:
         """Note which runs must be open, and where their lists must begin, for what the address names."""
-        nodes = self.forest.nodes
         for start in self.ask.starts[-MOST_STARTS:]:
-            if node := nodes.get(start):
-                self.begins[node.siblings[0].row.id] = node.siblings.index(node)
-                self._open_above(node)
-        if self.ask.selected and (node := nodes.get(self.ask.selected)):
-            self.needed[node.siblings[0].row.id] = node.siblings.index(node)
-            self._open_above(node)
+            if node := self.forest.find(start):
+                first, index = self._place(node.position)
+                self.begins[first] = index
+                self._open_above(node.position)
+        if node := self.forest.find(self.ask.selected):
+            first, index = self._place(node.position)
+            self.needed[first] = index
+            self._open_above(node.position)
 
-    def _open_above(self, node: Node) -> None:
-        above = node.ancestors()
+    def _place(self, position: int) -> tuple[int, int]:
+        """Return the list that a run is in, and its index there."""
+        siblings = self.forest.beside(position)
+        return siblings[0], bisect_left(siblings, position)
+
+    def _open_above(self, position: int) -> None:
+        above = self.forest.above(position)
         if self.top:
-            if self.top not in above:
+            if self.top.position not in above:
                 return
-            above = above[: above.index(self.top) + 1]
+            above = above[: above.index(self.top.position) + 1]
         for step in above:
-            self.path[step.row.id] = step
-            if step is not self.top:
-                self.needed.setdefault(step.siblings[0].row.id, step.siblings.index(step))
+            self.path.add(step)
+            if self.top is None or step != self.top.position:
+                self.needed.setdefault(*self._place(step))
 
-    def _take(self, siblings: list[Node]) -> list[Node]:
+    def _take(self, siblings: list[int]) -> list[int]:
         """Spend rows on a list: a chunk of it, less where lists that must be open still need their share."""
-        key = siblings[0].row.id
+        key = siblings[0]
         size = min(self._size(key, len(siblings)), self.left // (len(self.path) + 1))
         if size == 0:
             return []
@@ -270,76 +281,72 @@ class _Plan:
         self.left -= stop - begin
         return siblings[begin:stop]
 
-    def _size(self, key: UUID, length: int) -> int:
+    def _size(self, key: int, length: int) -> int:
         """Return how many runs of a list are shown at most: few of a long one that nobody asked for."""
         asked = key in self.begins or self.ask.expand is Expand.ALL
         return CHUNK if asked or length <= SHORT else GLIMPSE
 
-    def _wants_open(self, node: Node) -> bool:
+    def _wants_open(self, position: int) -> bool:
         if self.ask.expand is Expand.USUAL:
-            return self._level(node) < OPEN_DEPTH or node.errors_below > 0
-        return self.ask.expand is Expand.ALL or self._level(node) == 0
+            return self._level(position) < OPEN_DEPTH or self.forest.node(position).errors_below > 0
+        return self.ask.expand is Expand.ALL or self._level(position) == 0
 
-    def _level(self, node: Node) -> int:
-        return node.depth - (self.top.depth if self.top else 0)
+    def _level(self, position: int) -> int:
+        return self.forest.depth[position] - (self.top.depth if self.top else 0)
 
-    def _is_deepest(self, node: Node) -> bool:
-        return self._level(node) + 1 >= LEVELS
+    def _is_deepest(self, position: int) -> bool:
+        return self._level(position) + 1 >= LEVELS
 
-    def _frame(self, siblings: list[Node]) -> Iterator[Row | More]:
+    def _frame(self, siblings: list[int]) -> Iterator[Row | More]:
         """Yield the lines of one list, with one for what was left out before and one for what was left out after."""
-        part = self.sent[siblings[0].row.id]
+        part = self.sent[siblings[0]]
         if part.start > 0:
             yield self._more(siblings, slice(0, part.start), earlier=True)
-        for node in siblings[part]:
-            yield self._row(node)
+        for position in siblings[part]:
+            yield self._row(position)
         if part.stop < len(siblings):
             yield self._more(siblings, slice(part.stop, len(siblings)), earlier=False)
 
-    def _row(self, node: Node) -> Row:
-        total = self.forest.sums.cost
-        share = float(node.sums.cost / total) if total else 0.0
-        bar = self.scale.bar(node.row.started_at, _end(node))
+    def _row(self, position: int) -> Row:
+        node = self.forest.node(position)
+        share = float(node.sums.cost / self.total_cost) if self.total_cost else 0.0
         return Row(
             node=node,
-            fold=self._fold(node),
-            level=self._level(node),
-            bar=bar,
+            fold=self._fold(position),
+            level=self._level(position),
+            bar=self.scale.bar(node.started_at, _end(node)),
             heat=round(share * HEAT),
-            offset_ms=self.scale.offset_ms(node.row.started_at),
+            offset_ms=self.scale.offset_ms(node.started_at),
         )
 
-    def _fold(self, node: Node) -> Fold:
-        if not node.children:
+    def _fold(self, position: int) -> Fold:
+        if self.forest.size[position] == 1:
             return Fold.LEAF
-        if self._is_deepest(node):
+        if self._is_deepest(position):
             return Fold.DEEPER
-        if node.children[0].row.id not in self.sent:
+        if position + 1 not in self.sent:
             return Fold.LATER
-        return Fold.OPEN if node.row.id in self.opened or self._wants_open(node) else Fold.CLOSED
+        return Fold.OPEN if position in self.opened or self._wants_open(position) else Fold.CLOSED
 
-    def _more(self, siblings: list[Node], part: slice, *, earlier: bool) -> More:
+    def _more(self, siblings: list[int], part: slice, *, earlier: bool) -> More:
         out = siblings[part]
-        sums = Sums()
-        for node in out:
-            sums.add(node.sums)
-        ends = [end for node in out if (end := _end(node))]
-        failed = next((node for node in out if node.sums.errors), None)
+        first = self.forest.node(out[0])
+        nodes = [self.forest.node(position) for position in out]
+        failed = next((node for node in nodes if node.failed or node.errors_below), None)
         return More(
-            start=out[max(0, len(out) - CHUNK) if earlier else 0].row.id,
+            start=nodes[max(0, len(out) - CHUNK) if earlier else 0].id,
             next_count=min(CHUNK, len(out)),
             left=len(out),
             total=len(siblings),
             earlier=earlier,
             level=self._level(out[0]),
-            sums=sums,
-            bar=self.scale.bar(out[0].row.started_at, max(ends, default=None)),
-            error_start=failed.row.id if failed else None,
-            parent=out[0].parent,
+            sums=self.forest.sums_between(out[0], out[-1] + self.forest.size[out[-1]]),
+            bar=self.scale.bar(first.started_at, max((end for node in nodes if (end := _end(node))), default=None)),
+            error_start=failed.id if failed else None,
+            parent=first.parent,
         )
 
 
 def _end(node: Node) -> datetime | None:
     """Return when the run ended; where it failed to say, when it began. None while it is running."""
-    row = node.row
-    return row.ended_at or (None if row.status == "started" else row.started_at)
+    return node.ended_at or (None if node.status == "started" else node.started_at)

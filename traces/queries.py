@@ -7,16 +7,20 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from psycopg import Cursor
 
 from lunary_dash.paging import Page
 from runs import conditions, feedback, keyset
 from runs.feedback import Shown
 from runs.models import Run
 from runs.queries import Person, people
+from traces import columns
+from traces.columns import RunRow
 from traces.filters import TraceFilters
-from traces.tree import PRICED_TYPES, Forest, RunRow, Sums, grow
+from traces.tree import PRICED_TYPES, Forest, Sums
 
 PAGE = 50
 UNROOTED = 100  # traces without their root that are listed at once
@@ -168,9 +172,10 @@ def sums_in(row: Mapping[str, Any]) -> Sums:
 
 def forest(project_id: int, trace_id: UUID) -> Forest | None:
     """Return the whole tree of a trace from its narrow rows, in one query; None where no run has that trace."""
-    rows = conditions.of_project(project_id).filter(trace_id=trace_id).values_list(*COLUMNS)
-    found = [RunRow(*row) for row in rows]
-    return grow(trace_id, found) if found else None
+    connection.ensure_connection()
+    with Cursor(connection.connection) as cursor:
+        record = cursor.execute(columns.SELECT, columns.parameters(project_id, trace_id), binary=True).fetchone()
+    return Forest(trace_id, columns.Columns.decode(record)) if record and record[0] is not None else None
 
 
 def trace(project_id: int, trace_id: UUID) -> Trace | None:
@@ -178,8 +183,8 @@ def trace(project_id: int, trace_id: UUID) -> Trace | None:
     tree = forest(project_id, trace_id)
     if tree is None:
         return None
-    first = tree.root or next(iter(tree.nodes.values()))
-    head = conditions.of_project(project_id).get(id=first.row.id)
+    first = tree.root or min(tree, key=lambda node: (node.start_us, node.id))
+    head = conditions.of_project(project_id).get(id=first.id)
     place = feedback.Place(head.id, head.chat_id, head.thread_id, head.trace_id, head.type)
     return Trace(
         forest=tree,

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from runs.messages import Message
-from traces.tree import RunRow, Sums
+from traces.columns import RunRow
+from traces.tree import Sums
 
 
 class MessageRow(msgspec.Struct, frozen=True):

@@ -1,56 +1,29 @@
 """A trace as a forest with sums. Pure: no Django; nothing recurses, so depth is bounded by memory alone.
 
-`grow` takes the narrow rows of one trace in any order. What it returns depends on the rows only, never on their order
-(rule 3), holds every row exactly once, and cannot be made to hang by parents that point at each other.
+The runs are kept column by column in pre-order (parents before children, siblings by start), so that a sub-tree is a
+slice, and any of its sums the difference of two running totals. What comes out depends on the rows only, never on their
+order (rule 3), holds every row exactly once, and cannot be made to hang by parents that point at each other.
 """
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from operator import attrgetter
+from itertools import accumulate
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
-ROOT_TYPES = frozenset({"agent", "chain"})
+from traces.columns import Columns, RunRow, moment, money
+
+ROOT_TYPES: Final = frozenset({"agent", "chain"})
 """Types whose topmost runs are listed as traces (rule 9)."""
-PRICED_TYPES = frozenset({"llm", "embed"})
+PRICED_TYPES: Final = frozenset({"llm", "embed"})
 """Types that cost something when they succeed: without a price the cost is "unknown"; every other type has none."""
-
-
-class RunRow(msgspec.Struct, frozen=True, gc=False):
-    """What a tree needs of a run; no body, no metadata. Field order is the column order of `traces.queries`."""
-
-    id: UUID
-    parent_id: UUID | None
-    type: str
-    name: str | None
-    status: str
-    started_at: datetime
-    ended_at: datetime | None = None
-    duration_ms: int | None = None
-    input_tokens: int | None = None  # including cached
-    output_tokens: int | None = None
-    cost: Decimal | None = None  # USD; None is unknown
-    repeat_of: UUID | None = None
-
-    @property
-    def counted(self) -> bool:
-        """False for plain spans (rule 9) and for second reports of a call: shown, but part of no sum."""
-        return self.type != "span" and self.repeat_of is None
-
-    @property
-    def tokens(self) -> int | None:
-        """Input and output tokens; None where neither is known."""
-        if self.input_tokens is None and self.output_tokens is None:
-            return None
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
-
-    @property
-    def failed(self) -> bool:
-        """True for a run that counts and ended in an error."""
-        return self.status == "error" and self.counted
+NONE: Final = -1
+"""No position."""
 
 
 class Sums(msgspec.Struct):
@@ -63,19 +36,6 @@ class Sums(msgspec.Struct):
     priced: int = 0  # runs whose cost is in `cost`
     unknown: int = 0  # model calls whose cost is unknown (rule 12)
 
-    def add_row(self, row: RunRow) -> None:
-        """Take in one run, if it counts."""
-        if not row.counted:
-            return
-        self.runs += 1
-        self.errors += row.status == "error"
-        self.tokens += row.tokens or 0
-        if row.cost is not None:
-            self.cost += row.cost
-            self.priced += 1
-        elif row.type in PRICED_TYPES and row.status == "success":
-            self.unknown += 1
-
     def add(self, other: "Sums") -> None:
         """Take in the figures of a sub-tree."""
         self.runs += other.runs
@@ -86,159 +46,432 @@ class Sums(msgspec.Struct):
         self.unknown += other.unknown
 
 
-class Node(msgspec.Struct, eq=False):
-    """A run in its place. `size` counts the rows of the sub-tree, itself included, whether they count or not."""
-
-    row: RunRow
-    parent: "Node | None" = None
-    siblings: "list[Node]" = msgspec.field(default_factory=list)  # the list this node is in, itself included
-    children: "list[Node]" = msgspec.field(default_factory=list)
-    sums: Sums = msgspec.field(default_factory=Sums)
-    depth: int = 0
-    size: int = 1
-    height: int = 0  # levels below
-
-    @property
-    def errors_below(self) -> int:
-        """Errors in the sub-tree, not counting the node's own."""
-        return self.sums.errors - self.row.failed
-
-    def ancestors(self) -> "list[Node]":
-        """Return the nodes above, nearest first."""
-        above, node = [], self.parent
-        while node is not None:
-            above.append(node)
-            node = node.parent
-        return above
-
-
 class Group(Enum):
     """The lists that hang beneath no run."""
 
     TREE = "tree"
-    ORPHANS = "orphans"
-    ODD = "odd"
+    ORPHANS = "orphans"  # their parent has not been received yet
+    ODD = "odd"  # their parents lead in a circle
 
 
-class Forest(msgspec.Struct, eq=False):
-    """All runs of a trace. `root` is None while the topmost run has not been received."""
+class Node:
+    """A run in its place: a handle on one position of a forest, made where it is needed."""
 
-    trace_id: UUID
-    root: Node | None
-    orphans: list[Node]  # their parent has not been received yet
-    odd: list[Node]  # their parents lead in a circle
-    nodes: dict[UUID, Node]
-    sums: Sums
-    started_at: datetime
-    ended_at: datetime
+    __slots__ = ("forest", "position")
+
+    def __init__(self, forest: "Forest", position: int) -> None:
+        self.forest = forest
+        self.position = position
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.forest is other.forest and self.position == other.position
+
+    def __hash__(self) -> int:
+        return hash(self.position)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.position}: {self.type} {self.name}>"
+
+    @property
+    def id(self) -> UUID:
+        """The run's id."""
+        return UUID(bytes=self.forest.columns.ids[self.position])
+
+    @property
+    def type(self) -> str:
+        """The run's type."""
+        return self.forest.columns.types[self.position]
+
+    @property
+    def name(self) -> str | None:
+        """Name of the agent, chain or tool; a model call's model."""
+        return self.forest.columns.names[self.position]
+
+    @property
+    def status(self) -> str:
+        """One of started, success, error."""
+        return self.forest.columns.statuses[self.position]
+
+    @property
+    def start_us(self) -> int:
+        """When it began, epoch µs."""
+        return self.forest.columns.starts[self.position]
+
+    @property
+    def end_us(self) -> int | None:
+        """When it ended, epoch µs; None while that is not known."""
+        return self.forest.columns.ends[self.position]
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+        return moment(self.start_us)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended; None while that is not known."""
+        return None if self.end_us is None else moment(self.end_us)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """How long it took, where both ends are known."""
+        return self.forest.columns.durations[self.position]
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Input tokens, cached ones included."""
+        return self.forest.columns.inputs[self.position]
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Output tokens."""
+        return self.forest.columns.outputs[self.position]
+
+    @property
+    def tokens(self) -> int | None:
+        """Input and output tokens; None where neither is known."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Its own cost in USD; None is unknown, or not applicable."""
+        units = self.forest.columns.costs[self.position]
+        return None if units is None else money(units)
+
+    @property
+    def repeat_of(self) -> bool:
+        """True where another run reports the same call."""
+        return self.forest.columns.repeats[self.position]
+
+    @property
+    def counted(self) -> bool:
+        """False for plain spans (rule 9) and for second reports of a call: shown, but part of no sum."""
+        return self.type != "span" and not self.repeat_of
+
+    @property
+    def failed(self) -> bool:
+        """True for a run that counts and ended in an error."""
+        return self.status == "error" and self.counted
+
+    @property
+    def row(self) -> "Node":
+        """The node itself."""
+        return self
+
+    @property
+    def depth(self) -> int:
+        """Levels above it."""
+        return self.forest.depth[self.position]
+
+    @property
+    def size(self) -> int:
+        """Rows of the sub-tree, itself included, whether they count or not."""
+        return self.forest.size[self.position]
+
+    @property
+    def height(self) -> int:
+        """Levels below it."""
+        return self.forest.height[self.position]
+
+    @property
+    def sums(self) -> Sums:
+        """Figures of the sub-tree, itself included."""
+        return self.forest.sums_between(self.position, self.position + self.size)
+
+    @property
+    def errors_below(self) -> int:
+        """Errors in the sub-tree, not counting the node's own."""
+        return self.forest.errors_between(self.position + 1, self.position + self.size)
+
+    @property
+    def parent(self) -> "Node | None":
+        """The run above, where there is one."""
+        position = self.forest.parent[self.position]
+        return None if position == NONE else Node(self.forest, position)
+
+    @property
+    def children(self) -> "list[Node]":
+        """The runs directly below, by start."""
+        return [Node(self.forest, position) for position in self.forest.children(self.position)]
+
+    @property
+    def siblings(self) -> "list[Node]":
+        """The list this node is in, itself included."""
+        return [Node(self.forest, position) for position in self.forest.beside(self.position)]
+
+    def ancestors(self) -> "list[Node]":
+        """Return the nodes above, nearest first."""
+        return [Node(self.forest, position) for position in self.forest.above(self.position)]
+
+
+class Forest:
+    """All runs of a trace, at least one. `root` is None while the topmost run has not been received.
+
+    `columns`, `parent`, `size`, `depth` and `height` are in pre-order: the tree, then orphans, then odd ones.
+    """
+
+    def __init__(self, trace_id: UUID, rows: Columns) -> None:
+        """Grow the forest of `rows`, which are by start and id."""
+        plan = _arrange(trace_id.bytes, rows)
+        self.trace_id = trace_id
+        self.columns = rows.arranged(plan.order)
+        self.parent = plan.parent
+        self._tops = plan.tops
+        self._positions = {run_id: position for position, run_id in enumerate(self.columns.ids)}
+        self.depth, self.size, self.height = _measure(self.parent)
+        self._totals = _Totals.over(self.columns)
+        starts, ends = self.columns.starts, self.columns.ends
+        self.start_us = min(starts)
+        self.end_us = max(max(starts), max((end for end in ends if end is not None), default=self.start_us))
+
+    def __len__(self) -> int:
+        return len(self.columns.ids)
+
+    def __iter__(self) -> Iterator[Node]:
+        return (Node(self, position) for position in range(len(self)))
+
+    def __contains__(self, run_id: object) -> bool:
+        return isinstance(run_id, UUID) and run_id.bytes in self._positions
+
+    def node(self, position: int) -> Node:
+        """Return the run at a position."""
+        return Node(self, position)
+
+    def find(self, run_id: UUID | None) -> Node | None:
+        """Return the run with that id; None where it is not part of the trace."""
+        position = None if run_id is None else self._positions.get(run_id.bytes)
+        return None if position is None else Node(self, position)
+
+    def children(self, position: int) -> list[int]:
+        """Return the positions directly below, by start."""
+        return self._steps(position + 1, position + self.size[position])
+
+    def beside(self, position: int) -> list[int]:
+        """Return the list of siblings that a position is in, itself included."""
+        if (parent := self.parent[position]) != NONE:
+            return self.children(parent)
+        return next(list(siblings) for siblings in self._tops.values() if position in siblings)
+
+    def above(self, position: int) -> list[int]:
+        """Return the positions above, nearest first."""
+        found = []
+        while (position := self.parent[position]) != NONE:
+            found.append(position)
+        return found
+
+    def sums_between(self, start: int, stop: int) -> Sums:
+        """Return the figures of the positions from `start` to before `stop`."""
+        return self._totals.between(start, stop)
+
+    def errors_between(self, start: int, stop: int) -> int:
+        """Return how many of the positions from `start` to before `stop` failed."""
+        return self._totals.errors[stop] - self._totals.errors[start]
+
+    @property
+    def sums(self) -> Sums:
+        """Figures of everything."""
+        return self.sums_between(0, len(self))
+
+    @property
+    def tops(self) -> dict[Group, list[Node]]:
+        """The lists that hang beneath no run, without the empty ones."""
+        return {group: [Node(self, position) for position in found] for group, found in self._tops.items() if found}
+
+    @property
+    def root(self) -> Node | None:
+        """The topmost run, where it is here."""
+        return Node(self, 0) if self._tops[Group.TREE] else None
+
+    @property
+    def started_at(self) -> datetime:
+        """The first start."""
+        return moment(self.start_us)
+
+    @property
+    def ended_at(self) -> datetime:
+        """The last start or end that is known."""
+        return moment(self.end_us)
 
     @property
     def running(self) -> bool:
         """True while the topmost run, as far as it is known, has not ended."""
-        tops = [self.root] if self.root else self.orphans
-        return any(node.row.status == "started" for node in tops)
-
-    @property
-    def tops(self) -> "dict[Group, list[Node]]":
-        """The lists that hang beneath no run, without the empty ones."""
-        lists = {Group.TREE: [self.root] if self.root else [], Group.ORPHANS: self.orphans, Group.ODD: self.odd}
-        return {group: siblings for group, siblings in lists.items() if siblings}
+        tops = self._tops[Group.TREE] or self._tops[Group.ORPHANS]
+        return any(self.columns.statuses[position] == "started" for position in tops)
 
     @property
     def duration_ms(self) -> int:
         """From the first start to the last end that is known, whatever the root says of itself."""
-        return (self.ended_at - self.started_at) // timedelta(milliseconds=1)
+        return (self.end_us - self.start_us) // 1000
 
     @property
     def first_error(self) -> UUID | None:
-        """The first run that failed, the root left out."""
-        return next((id for id, node in self.nodes.items() if node.row.failed and node is not self.root), None)
+        """The run that failed first, the root left out."""
+        root = self.root
+        failed = (node for node in map(self.node, self._failures()) if node != root)
+        first = min(failed, key=lambda node: (node.start_us, node.id), default=None)
+        return first.id if first else None
 
     @property
     def errors_inside(self) -> int:
         """Errors of everything but the root."""
-        return self.sums.errors - bool(self.root and self.root.row.failed)
+        return self.sums.errors - bool(self.root and self.root.failed)
+
+    def _failures(self) -> Iterator[int]:
+        totals = self._totals.errors
+        return (position for position in range(len(self)) if totals[position + 1] > totals[position])
+
+    def _steps(self, start: int, stop: int) -> list[int]:
+        """Return the tops of the neighbouring sub-trees that fill a slice."""
+        found = []
+        while start < stop:
+            found.append(start)
+            start += self.size[start]
+        return found
 
 
 def grow(trace_id: UUID, rows: Iterable[RunRow]) -> Forest:
-    """Return the forest of a trace's rows; there must be at least one row. Children are in start order."""
-    ordered = sorted({row.id: row for row in rows}.values(), key=_start_order)
-    nodes = {row.id: Node(row) for row in ordered}
-    orphans: list[Node] = []
-    for node in nodes.values():
-        _attach(node, nodes, orphans, trace_id)
-    root = nodes.get(trace_id)
-    odd = _cut_circles(nodes)
-    top = [root] if root else []
-    for siblings in (top, orphans, odd):
-        for node in siblings:
-            node.siblings = siblings
-    everything = _measure([*top, *orphans, *odd])
-    return Forest(
-        trace_id=trace_id,
-        root=root,
-        orphans=orphans,
-        odd=odd,
-        nodes=nodes,
-        sums=everything,
-        started_at=ordered[0].started_at,
-        ended_at=max(max(row.started_at, row.ended_at or row.started_at) for row in ordered),
-    )
+    """Return the forest of a trace's rows; there must be at least one row."""
+    return Forest(trace_id, Columns.of(rows))
 
 
-_start_order = attrgetter("started_at", "id")
+class _Totals(msgspec.Struct):
+    """Running totals: entry n is the sum of the first n positions. `cost` is in 10⁻¹⁰ USD."""
+
+    runs: list[int]
+    errors: list[int]
+    tokens: list[int]
+    cost: list[int]
+    priced: list[int]
+    unknown: list[int]
+
+    @classmethod
+    def over(cls, rows: Columns) -> "_Totals":
+        """Return the totals of rows; plain spans (rule 9) and repeats add nothing."""
+        counted = [kind != "span" and not repeat for kind, repeat in zip(rows.types, rows.repeats, strict=True)]
+        priced = [cost is not None for cost in rows.costs]
+        unknown = [
+            not known and kind in PRICED_TYPES and status == "success"
+            for known, kind, status in zip(priced, rows.types, rows.statuses, strict=True)
+        ]
+        return cls(
+            runs=_running(counted, counted),
+            errors=_running(counted, [status == "error" for status in rows.statuses]),
+            tokens=_running(counted, [(a or 0) + (b or 0) for a, b in zip(rows.inputs, rows.outputs, strict=True)]),
+            cost=_running(counted, [cost or 0 for cost in rows.costs]),
+            priced=_running(counted, priced),
+            unknown=_running(counted, unknown),
+        )
+
+    def between(self, start: int, stop: int) -> Sums:
+        return Sums(
+            runs=self.runs[stop] - self.runs[start],
+            errors=self.errors[stop] - self.errors[start],
+            tokens=self.tokens[stop] - self.tokens[start],
+            cost=money(self.cost[stop] - self.cost[start]),
+            priced=self.priced[stop] - self.priced[start],
+            unknown=self.unknown[stop] - self.unknown[start],
+        )
 
 
-def _attach(node: Node, nodes: dict[UUID, Node], orphans: list[Node], trace_id: UUID) -> None:
-    """Hang the node beneath its parent; the topmost run keeps no parent (its own may be a chat)."""
-    if node.row.id == trace_id:
-        return
-    parent = nodes.get(node.row.parent_id) if node.row.parent_id else None
-    if parent is None:
-        orphans.append(node)
-        return
-    node.parent = parent
-    node.siblings = parent.children
-    parent.children.append(node)
+def _running(counted: Sequence[bool], values: Sequence[int]) -> list[int]:
+    """Return the running totals of the values that count, 0 first."""
+    return list(accumulate((value if counts else 0 for counts, value in zip(counted, values, strict=True)), initial=0))
 
 
-def _cut_circles(nodes: dict[UUID, Node]) -> list[Node]:
-    """Cut every node that is its own ancestor from its parent and return these nodes in start order."""
-    walked: dict[int, int] = {}  # id() of a node → number of the walk that met it first
+class _Plan(msgspec.Struct):
+    """`order`: the row at each position; `parent`: the position above each, or NONE; `tops`: positions by group."""
+
+    order: list[int]
+    parent: "array[int]"
+    tops: dict[Group, list[int]]
+
+
+def _arrange(trace_id: bytes, rows: Columns) -> _Plan:
+    """Return where each row stands in pre-order."""
+    above, root = _parents(trace_id, rows)
+    orphans = [row for row, parent in enumerate(above) if parent == NONE and row != root]
+    circular = _circles(above)
+    for row in circular:
+        above[row] = NONE
+    first_child, next_sibling = _links(above)
+    groups = {Group.TREE: [root] if root != NONE else [], Group.ORPHANS: orphans, Group.ODD: circular}
+    order: list[int] = []
+    tops: dict[Group, list[int]] = {}
+    for group, found in groups.items():
+        tops[group] = []
+        for top in found:
+            tops[group].append(len(order))
+            _walk(top, first_child, next_sibling, order)
+    position = [0] * len(order)
+    for place, row in enumerate(order):
+        position[row] = place
+    parent = array("q", (NONE if above[row] == NONE else position[above[row]] for row in order))
+    return _Plan(order=order, parent=parent, tops=tops)
+
+
+def _parents(trace_id: bytes, rows: Columns) -> tuple[list[int], int]:
+    """Return for each row the row above it, or NONE, and which row is the root; its own parent may be a chat."""
+    row_of = {run_id: row for row, run_id in enumerate(rows.ids)}
+    above = [NONE if parent is None else row_of.get(parent, NONE) for parent in rows.parents]
+    root = row_of.get(trace_id, NONE)
+    if root != NONE:
+        above[root] = NONE
+    return above, root
+
+
+def _circles(above: Sequence[int]) -> list[int]:
+    """Return the rows that are their own ancestors, by start."""
+    walked = [NONE] * len(above)  # number of the walk that met the row first
     circular: set[int] = set()
-    for number, start in enumerate(nodes.values()):
-        node: Node | None = start
-        while node is not None and id(node) not in walked:
-            walked[id(node)] = number
-            node = node.parent
-        if node is not None and walked[id(node)] == number:  # the walk bit its own tail
-            while node is not None and id(node) not in circular:
-                circular.add(id(node))
-                node = node.parent
-    odd = [node for node in nodes.values() if id(node) in circular]
-    for node in odd:
-        if node.parent is not None:
-            node.parent.children.remove(node)
-            node.parent = None
-    return odd
+    for start in range(len(above)):
+        row = start
+        while row != NONE and walked[row] == NONE:
+            walked[row] = start
+            row = above[row]
+        if row != NONE and walked[row] == start:  # the walk bit its own tail
+            while row not in circular:
+                circular.add(row)
+                row = above[row]
+    return sorted(circular)
 
 
-def _measure(tops: list[Node]) -> Sums:
-    """Set depth, size, height and sums of every node beneath `tops`; return the sums of all."""
-    order: list[Node] = []
-    stack = list(reversed(tops))
+def _links(above: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return for each row its first child and its next sibling, or NONE."""
+    first_child = [NONE] * len(above)
+    next_sibling = [NONE] * len(above)
+    for row in range(len(above) - 1, -1, -1):
+        parent = above[row]
+        if parent != NONE:
+            next_sibling[row] = first_child[parent]
+            first_child[parent] = row
+    return first_child, next_sibling
+
+
+def _walk(top: int, first_child: Sequence[int], next_sibling: Sequence[int], order: list[int]) -> None:
+    """Append a sub-tree to `order`, parents before children."""
+    stack = [top]
     while stack:
-        node = stack.pop()
-        node.depth = node.parent.depth + 1 if node.parent else 0
-        order.append(node)
-        stack.extend(reversed(node.children))
-    total = Sums()
-    for node in reversed(order):
-        node.sums.add_row(node.row)
-        if node.parent is None:
-            total.add(node.sums)
-        else:
-            node.parent.sums.add(node.sums)
-            node.parent.size += node.size
-            node.parent.height = max(node.parent.height, node.height + 1)
-    return total
+        row = stack.pop()
+        order.append(row)
+        if row != top and next_sibling[row] != NONE:
+            stack.append(next_sibling[row])
+        if first_child[row] != NONE:
+            stack.append(first_child[row])
+
+
+def _measure(parent: "array[int]") -> "tuple[array[int], array[int], array[int]]":
+    """Return depth, size and height of each position."""
+    count = len(parent)
+    depth, size, height = array("q", bytes(8 * count)), array("q", [1]) * count, array("q", bytes(8 * count))
+    for position, above in enumerate(parent):
+        if above != NONE:
+            depth[position] = depth[above] + 1
+    for position in range(count - 1, -1, -1):
+        above = parent[position]
+        if above != NONE:
+            size[above] += size[position]
+            if height[above] <= height[position]:
+                height[above] = height[position] + 1
+    return depth, size, height

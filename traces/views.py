@@ -85,7 +85,7 @@ def trace_page(request: HttpRequest, project: Project, trace_id: str) -> HttpRes
     trace = queries.trace(project.pk, known) if known else None
     if trace is None:
         return _elsewhere(project, trace_id)
-    selected = address.run if address.run in trace.forest.nodes else trace.head.id
+    selected = address.run if address.run in trace.forest else trace.head.id
     context = {
         "trace": trace,
         "address": address,

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from traces.tree import RunRow
+from traces.columns import RunRow
 
 START = datetime(2026, 11, 20, 14, 18, 7, tzinfo=UTC)
 relaxed = settings(deadline=None)  # how long an example takes says nothing on a busy machine

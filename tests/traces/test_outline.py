@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.forests import chain_of, relaxed, row, rows, uid
+from traces.columns import RunRow
 from traces.outline import CHUNK, EAGER, GLIMPSE, LEVELS, ROWS, Ask, Expand, Fold, More, Outline, Row, branch, outline
-from traces.tree import Forest, Group, RunRow, grow
+from traces.tree import Forest, Group, grow
 
 
 def lines(made: Outline) -> list[Row | More]:
@@ -47,7 +48,7 @@ def test_any_forest_and_any_address_give_a_well_formed_page(given_rows: list[Run
     shown = ids(made)
     assert len(shown) == len(set(shown)) == made.shown
     assert is_balanced(lines(made))
-    if ask.selected in forest.nodes and ask.top not in forest.nodes:
+    if ask.selected in forest and ask.top not in forest:
         assert ask.selected in shown or ask.starts
 
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.forests import START, relaxed, row, uid
+from traces.columns import RunRow
 from traces.story import AttachedRow, Bubble, ChatRow, Conversation, EventRow, Line, MessageRow, Story, Turn
 from traces.thread import TURNS, converse, reaction
-from traces.tree import RunRow, Sums
+from traces.tree import grow
 
 
 def at(seconds: float) -> datetime:
@@ -32,9 +33,7 @@ def chat(number: int, seconds: float, retries: int | None = None) -> ChatRow:
 
 
 def attached(chat_id: int | None, root: RunRow, *below: RunRow) -> AttachedRow:
-    sums = Sums()
-    for run in (root, *below):
-        sums.add_row(run)
+    sums = grow(root.id, (root, *below)).sums
     models = tuple(run.name or "" for run in (root, *below) if run.type == "llm")
     return AttachedRow(None if chat_id is None else uid(chat_id), root.id, root.started_at, sums, models, root)
 
