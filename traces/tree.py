@@ -5,11 +5,9 @@ slice, and any of its sums the difference of two running totals. What comes out 
 order (rule 3), holds every row exactly once, and cannot be made to hang by parents that point at each other.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
 from itertools import accumulate
 from typing import Final
 from uuid import UUID
@@ -17,13 +15,14 @@ from uuid import UUID
 import msgspec
 
 from traces.columns import Columns, RunRow, moment, money
+from traces.preorder import NONE, Group, arrange, measure
+
+__all__ = ["NONE", "PRICED_TYPES", "ROOT_TYPES", "Forest", "Group", "Node", "Sums", "grow"]
 
 ROOT_TYPES: Final = frozenset({"agent", "chain"})
 """Types whose topmost runs are listed as traces (rule 9)."""
 PRICED_TYPES: Final = frozenset({"llm", "embed"})
 """Types that cost something when they succeed: without a price the cost is "unknown"; every other type has none."""
-NONE: Final = -1
-"""No position."""
 
 
 class Sums(msgspec.Struct):
@@ -44,14 +43,6 @@ class Sums(msgspec.Struct):
         self.cost += other.cost
         self.priced += other.priced
         self.unknown += other.unknown
-
-
-class Group(Enum):
-    """The lists that hang beneath no run."""
-
-    TREE = "tree"
-    ORPHANS = "orphans"  # their parent has not been received yet
-    ODD = "odd"  # their parents lead in a circle
 
 
 class Node:
@@ -214,13 +205,13 @@ class Forest:
 
     def __init__(self, trace_id: UUID, rows: Columns) -> None:
         """Grow the forest of `rows`, which are by start and id."""
-        plan = _arrange(trace_id.bytes, rows)
+        plan = arrange(trace_id.bytes, rows)
         self.trace_id = trace_id
         self.columns = rows.arranged(plan.order)
         self.parent = plan.parent
         self._tops = plan.tops
         self._positions = {run_id: position for position, run_id in enumerate(self.columns.ids)}
-        self.depth, self.size, self.height = _measure(self.parent)
+        self.depth, self.size, self.height = measure(self.parent)
         self._totals = _Totals.over(self.columns)
         starts, ends = self.columns.starts, self.columns.ends
         self.start_us = min(starts)
@@ -378,100 +369,3 @@ class _Totals(msgspec.Struct):
 def _running(counted: Sequence[bool], values: Sequence[int]) -> list[int]:
     """Return the running totals of the values that count, 0 first."""
     return list(accumulate((value if counts else 0 for counts, value in zip(counted, values, strict=True)), initial=0))
-
-
-class _Plan(msgspec.Struct):
-    """`order`: the row at each position; `parent`: the position above each, or NONE; `tops`: positions by group."""
-
-    order: list[int]
-    parent: "array[int]"
-    tops: dict[Group, list[int]]
-
-
-def _arrange(trace_id: bytes, rows: Columns) -> _Plan:
-    """Return where each row stands in pre-order."""
-    above, root = _parents(trace_id, rows)
-    orphans = [row for row, parent in enumerate(above) if parent == NONE and row != root]
-    circular = _circles(above)
-    for row in circular:
-        above[row] = NONE
-    first_child, next_sibling = _links(above)
-    groups = {Group.TREE: [root] if root != NONE else [], Group.ORPHANS: orphans, Group.ODD: circular}
-    order: list[int] = []
-    tops: dict[Group, list[int]] = {}
-    for group, found in groups.items():
-        tops[group] = []
-        for top in found:
-            tops[group].append(len(order))
-            _walk(top, first_child, next_sibling, order)
-    position = [0] * len(order)
-    for place, row in enumerate(order):
-        position[row] = place
-    parent = array("q", (NONE if above[row] == NONE else position[above[row]] for row in order))
-    return _Plan(order=order, parent=parent, tops=tops)
-
-
-def _parents(trace_id: bytes, rows: Columns) -> tuple[list[int], int]:
-    """Return for each row the row above it, or NONE, and which row is the root; its own parent may be a chat."""
-    row_of = {run_id: row for row, run_id in enumerate(rows.ids)}
-    above = [NONE if parent is None else row_of.get(parent, NONE) for parent in rows.parents]
-    root = row_of.get(trace_id, NONE)
-    if root != NONE:
-        above[root] = NONE
-    return above, root
-
-
-def _circles(above: Sequence[int]) -> list[int]:
-    """Return the rows that are their own ancestors, by start."""
-    walked = [NONE] * len(above)  # number of the walk that met the row first
-    circular: set[int] = set()
-    for start in range(len(above)):
-        row = start
-        while row != NONE and walked[row] == NONE:
-            walked[row] = start
-            row = above[row]
-        if row != NONE and walked[row] == start:  # the walk bit its own tail
-            while row not in circular:
-                circular.add(row)
-                row = above[row]
-    return sorted(circular)
-
-
-def _links(above: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return for each row its first child and its next sibling, or NONE."""
-    first_child = [NONE] * len(above)
-    next_sibling = [NONE] * len(above)
-    for row in range(len(above) - 1, -1, -1):
-        parent = above[row]
-        if parent != NONE:
-            next_sibling[row] = first_child[parent]
-            first_child[parent] = row
-    return first_child, next_sibling
-
-
-def _walk(top: int, first_child: Sequence[int], next_sibling: Sequence[int], order: list[int]) -> None:
-    """Append a sub-tree to `order`, parents before children."""
-    stack = [top]
-    while stack:
-        row = stack.pop()
-        order.append(row)
-        if row != top and next_sibling[row] != NONE:
-            stack.append(next_sibling[row])
-        if first_child[row] != NONE:
-            stack.append(first_child[row])
-
-
-def _measure(parent: "array[int]") -> "tuple[array[int], array[int], array[int]]":
-    """Return depth, size and height of each position."""
-    count = len(parent)
-    depth, size, height = array("q", bytes(8 * count)), array("q", [1]) * count, array("q", bytes(8 * count))
-    for position, above in enumerate(parent):
-        if above != NONE:
-            depth[position] = depth[above] + 1
-    for position in range(count - 1, -1, -1):
-        above = parent[position]
-        if above != NONE:
-            size[above] += size[position]
-            if height[above] <= height[position]:
-                height[above] = height[position] + 1
-    return depth, size, height
