@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from runs import jsontree, messages
+from runs.mend import mend
 from runs.messages import Message, Part
 
 SHOWN = 64 * 1024  # characters of one payload that a page shows; the rest is behind "open raw"
-PARSED = 2 * 1024 * 1024  # beyond this a payload is shown as the beginning of its text, unparsed
+PARSED = 2 * 1024 * 1024  # beyond this only the beginning of a payload is read
 MAX_MESSAGES = 200  # of one payload, counted from its end
 MAX_LINE = 2_000  # characters of one value in a key-value list
 NOT_INGESTED = "__NOT_INGESTED__"  # what Lunary's SDKs send for a run that a rule filters out
@@ -45,12 +46,20 @@ class Display:
     messages: tuple[Message, ...] = ()
     documents: tuple[Document, ...] = ()
     tree: tuple[jsontree.Step, ...] = ()
-    size: int = 0  # characters of the payload as stored
+    size: int = 0  # bytes of the payload as stored
     cut: bool = False  # the page shows less than there is
+    beginning: bool = False  # nothing but the payload's beginning was read
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to show."""
         return self.kind != "absent"
+
+    @property
+    def part(self) -> str:
+        """Return which part of the payload is shown, where it isn't all."""
+        if self.beginning or self.kind in ("text", "documents"):
+            return f"The first {SHOWN // 1024} KB"
+        return "The latest messages" if self.kind == "messages" else "A part"
 
 
 @dataclass(frozen=True)
@@ -70,18 +79,22 @@ def decode(text: str) -> Any:
         raise UnreadableError from error
 
 
-def display(text: str | None, run_type: str = "llm") -> Display:
-    """Return a stored input or output as what it is; a retriever's output is read as documents."""
+def display(text: str | None, run_type: str = "llm", *, whole: int = 0) -> Display:
+    """Return a stored input or output as what it is; a retriever's output is read as documents.
+
+    `whole` is the size in bytes of a payload of which `text` is only the (mended) beginning.
+    """
     if text is None:
         return Display()
-    if len(text) > PARSED:
-        return Display("text", text=text[:SHOWN], size=len(text), cut=True)
+    if not whole and len(text) > PARSED:
+        return display(mend(text[:SHOWN]), run_type, whole=len(text.encode()))
     try:
-        value = unwrap(decode(text))
-        shown = _as_what_it_is(value, run_type)
+        shown = _as_what_it_is(unwrap(decode(text)), run_type)
     except (UnreadableError, RecursionError):
         shown = _text(text)
-    return replace(shown, size=len(text))
+    if whole:
+        return replace(shown, size=whole, cut=True, beginning=True)
+    return replace(shown, size=len(text.encode()))
 
 
 def message(text: str) -> Message:

@@ -14,13 +14,13 @@ from django.db.models import Count, Q
 from projects.models import Project
 from runs import bodies, feedback, jsontree, pricing
 from runs.bodies import Display, Failure
+from runs.carried import FIELDS, Carried, Payload, carried
 from runs.feedback import Shown
-from runs.models import Message, Run, RunBody, RunFlag, RunLog, Score
+from runs.models import Message, Run, RunFlag, RunLog, Score
 from runs.queries import Person, people
 from runs.usage import Tokens
 
 MOST_LOGS = 200
-BODY_FIELDS = ("input", "output", "error", "params", "metadata", "usage")
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,22 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """One field of what was sent, as far as a page shows it; `size` is that of all of it, in bytes."""
+
+    name: str
+    text: str
+    size: int
+    cut: bool
+
+
+@dataclass(frozen=True)
 class Detail:
-    """One run with everything beside it. Bodies are bounded; the raw addresses have all of them."""
+    """One run with everything beside it. Payloads are bounded; the raw addresses have all of them."""
 
     project: Project
     run: Run
-    body: RunBody
+    carried: Carried
     user: Person | None
     feedback: Shown
     place: Place
@@ -71,17 +81,17 @@ class Detail:
     @cached_property
     def input(self) -> Display:
         """Return the input as what it is."""
-        return bodies.display(self.body.input, self.run.type if self.run.type != "retriever" else "")
+        return _displayed(self.carried["input"], self.run.type if self.run.type != "retriever" else "")
 
     @cached_property
     def output(self) -> Display:
         """Return the output as what it is."""
-        return bodies.display(self.body.output, self.run.type)
+        return _displayed(self.carried["output"], self.run.type)
 
     @cached_property
     def failure(self) -> Failure | None:
         """Return the error, also of a run that failed without saying how."""
-        found = bodies.failure(self.body.error)
+        found = bodies.failure(self._readable("error"))
         if found is None and self.run.status == "error":
             return Failure("the client sent no message with this error")
         return found
@@ -89,7 +99,7 @@ class Detail:
     @cached_property
     def metadata_text(self) -> str | None:
         """Return the metadata as JSON text, values as sent."""
-        return bodies.metadata(self.body.metadata)
+        return self._readable("metadata")
 
     @cached_property
     def metadata(self) -> list[tuple[str, str, tuple[jsontree.Step, ...]]]:
@@ -99,20 +109,27 @@ class Detail:
     @cached_property
     def params(self) -> list[tuple[str, str, tuple[jsontree.Step, ...]]]:
         """Return the parameters as key-value lines."""
-        return bodies.pairs(self.body.params)
+        return bodies.pairs(self._readable("params"))
 
     @cached_property
-    def raw(self) -> list[tuple[str, str, bool]]:
-        """Return what was sent, field by field: (name, text within the page's bound, whether it was cut)."""
-        texts = [(name, raw_text(self.body, name)) for name in BODY_FIELDS]
-        return [(name, text[: bodies.SHOWN], len(text) > bodies.SHOWN) for name, text in texts if text is not None]
+    def raw(self) -> list[Sent]:
+        """Return what was sent, field by field, within the page's bound."""
+        found = [(name, payload) for name in FIELDS if (payload := self.carried[name])]
+        return [
+            Sent(name, payload.text[: bodies.SHOWN], payload.size, payload.cut or len(payload.text) > bodies.SHOWN)
+            for name, payload in found
+        ]
+
+    def _readable(self, name: str) -> str | None:
+        payload = self.carried[name]
+        return payload.readable if payload else None
 
     @cached_property
     def why(self) -> pricing.Explanation | None:
         """Return how the cost came about, of runs that can have one."""
         if self.run.type not in ("llm", "embed"):
             return None
-        return _explained(self.run, _object(self.body.usage), self.metadata_text)
+        return _explained(self.run, _object(self._readable("usage")), self.metadata_text)
 
     @property
     def why_lines(self) -> list[tuple[str, int, str, Decimal]]:
@@ -167,14 +184,13 @@ class Detail:
 
 def detail(project: Project, run: Run) -> Detail:
     """Return everything a run's detail shows, in a bounded number of queries whatever its trace or thread holds."""
-    body = RunBody.objects.filter(project_id=project.pk, run_id=run.id).first()
     shown = feedback.shown(project.pk, [feedback.Place(run.id, run.chat_id, run.thread_id, run.trace_id, run.type)])
     relatives = _relatives(project.pk, run)
     logs = RunLog.objects.filter(project_id=project.pk, run_id=run.id).order_by("at", "digest")[:MOST_LOGS]
     return Detail(
         project=project,
         run=run,
-        body=body or RunBody(project_id=project.pk, run_id=run.id),
+        carried=carried(project.pk, run.id),
         user=people(project.pk, [run.user_id]).get(run.user_id or ""),
         feedback=shown.get(run.id, Shown()),
         place=_place(project.pk, run, relatives),
@@ -186,12 +202,10 @@ def detail(project: Project, run: Run) -> Detail:
     )
 
 
-def raw_text(body: RunBody, field: str) -> str | None:
-    """Return one field of what was sent as JSON text, values byte for byte; None where there is none."""
-    if field == "metadata":
-        return bodies.metadata(body.metadata)
-    text: str | None = getattr(body, field)
-    return text
+def _displayed(payload: Payload | None, run_type: str) -> Display:
+    if payload is None:
+        return Display()
+    return bodies.display(payload.readable, run_type, whole=payload.size if payload.cut else 0)
 
 
 def _relatives(project_id: int, run: Run) -> dict[UUID, Run]:

@@ -6,7 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,9 +24,10 @@ from lunary_dash.htmx import render_page, wants_partial
 from projects.access import Right, project_page
 from projects.models import Project
 from runs import bodies, deletion, feedback, listing, queries, tags
-from runs.detail import BODY_FIELDS, detail, raw_text
+from runs.carried import FIELDS, whole
+from runs.detail import detail
 from runs.filters import Filters
-from runs.models import Run, RunBody
+from runs.models import Run
 from runs.patience import TooSlowError, patience
 
 LIST = "runs/run_list.html"
@@ -96,25 +104,22 @@ def run_page(request: HttpRequest, project: Project, run_id: str) -> HttpRespons
 
 @require_GET
 @project_page(Right.READ)
-def run_raw(request: HttpRequest, project: Project, run_id: UUID, field: str) -> HttpResponse:
+def run_raw(request: HttpRequest, project: Project, run_id: UUID, field: str) -> HttpResponseBase:
     """Return one field of what was sent, whole and byte for byte: as text, or with ?download=1 as a file."""
-    if field not in BODY_FIELDS:
-        raise Http404("a run has no such field")
-    body = RunBody.objects.filter(project_id=project.pk, run_id=run_id).first()
-    text = raw_text(body, field) if body else None
-    if text is None:
+    pieces = whole(project.pk, run_id, field) if field in FIELDS else None
+    if pieces is None:
         raise Http404("the run carries no such field")
     saved = request.GET.get("download") == "1"
-    response = HttpResponse(text, content_type="application/json" if saved else "text/plain; charset=utf-8")
+    response = StreamingHttpResponse(pieces, content_type="application/json" if saved else "text/plain; charset=utf-8")
     return _sealed(response, f"{run_id}-{field}.json" if saved else "")
 
 
 @require_GET
 @project_page(Right.READ)
-def run_media(request: HttpRequest, project: Project, run_id: UUID, field: str, number: int) -> HttpResponse:
+def run_media(request: HttpRequest, project: Project, run_id: UUID, field: str, number: int) -> HttpResponseBase:
     """Return an image or a recording from inside an input or output; anything but known media is a file."""
-    body = RunBody.objects.filter(project_id=project.pk, run_id=run_id).first()
-    found = bodies.media(raw_text(body, field), number) if body and field in ("input", "output") else None
+    pieces = whole(project.pk, run_id, field) if field in ("input", "output") else None
+    found = bodies.media("".join(pieces), number) if pieces is not None else None
     if found is None:
         raise Http404("the run carries no such media")
     try:
@@ -189,7 +194,7 @@ def _page_of(project: Project, run_id: UUID) -> str:
     return reverse("run_page", args=[project.public_id, run_id])
 
 
-def _sealed(response: HttpResponse, filename: str) -> HttpResponse:
+def _sealed(response: HttpResponseBase, filename: str) -> HttpResponseBase:
     """Return what a client sent so that no browser runs it: no sniffing, no scripts, a file where it has a name."""
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
