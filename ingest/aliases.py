@@ -14,9 +14,9 @@ from ingest.events import Batch
 from ingest.fold import RunState
 from ingest.literals import pairs
 from ingest.rows import Carried, Db, Row, read, take_out
-from runs import locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
+from runs.locks import Locks
 
 
 class Moved(msgspec.Struct):
@@ -70,8 +70,11 @@ def rewrite(batch: Batch, known: Mapping[str, str]) -> Batch:
     )
 
 
-def register(db: Db, project_id: int, aliases: Mapping[str, str]) -> Moved:
-    """Store new aliases and move what stands under them; the caller holds no lock on them yet."""
+def register(db: Db, project_id: int, locks: Locks, aliases: Mapping[str, str]) -> Moved:
+    """Store new aliases and move what stands under them, which is seldom anything.
+
+    Moving touches rows of other ids in no order, so it is done alone.
+    """
     moved = Moved()
     if not aliases:
         return moved
@@ -79,18 +82,47 @@ def register(db: Db, project_id: int, aliases: Mapping[str, str]) -> Moved:
     fresh = {alias: target for alias, target in aliases.items() if alias not in known}
     if not fresh:
         return moved
-    locks.take(db, project_id, [*fresh, *fresh.values()])
+    locks.take([*fresh, *fresh.values()])
     names, targets = list(fresh), list(fresh.values())
     db.execute(
         "INSERT INTO runs_alias (project_id, alias, canonical) SELECT %s, a, c"
         " FROM unnest(%s::uuid[], %s::uuid[]) AS s(a, c) ORDER BY a ON CONFLICT DO NOTHING",
         (project_id, names, targets),
     )
+    if not _in_use(db, project_id, names):
+        return moved
+    locks.insist_alone()
     _move_messages(db, project_id, names, targets, moved)
     _move_satellites(db, project_id, names, targets)
     _move_children(db, project_id, names, targets, moved)
     _take_out_runs(db, project_id, fresh, moved)
     return moved
+
+
+# One column each by which a table can hold an id; each leads an index.
+_PLACES: Final = (
+    ("runs_run", "id"),
+    ("runs_run", "parent_id"),
+    ("runs_message", "id"),
+    ("runs_message", "thread_id"),
+    ("runs_feedback", "run_id"),
+    ("runs_runlog", "run_id"),
+    ("runs_score", "run_id"),
+)
+_IN_USE: Final = (
+    "SELECT EXISTS (SELECT FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, alias) WHERE "
+    + " OR ".join(
+        f"EXISTS (SELECT FROM {table} t WHERE t.project_id = s.project_id AND t.{column} = s.alias)"
+        for table, column in _PLACES
+    )
+    + ")"
+)
+
+
+def _in_use(db: Db, project_id: int, names: list[str]) -> bool:
+    """Tell whether anything stands under one of these ids."""
+    db.execute(_IN_USE, pairs(project_id, names))
+    return db.fetchall() == [(True,)]
 
 
 _FRESH: Final = "unnest(%s::uuid[], %s::uuid[]) AS s(alias, canonical)"

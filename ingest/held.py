@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Case, F, Func, IntegerField, Q, QuerySet, TextField, Value, When
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
@@ -176,18 +176,24 @@ def these(project_id: int, ids: Sequence[uuid.UUID]) -> list[Held]:
 
 def mark_replayed(project_id: int, ids: Sequence[uuid.UUID]) -> None:
     """Note that the events are stored now; they stay readable until they are too old."""
-    Rejection.objects.filter(project_id=project_id, id__in=ids).update(replayed_at=timezone.now())
+    rows = Rejection.objects.filter(project_id=project_id, id__in=ids)
+    with transaction.atomic():
+        locked = rows.select_for_update().order_by("id").values_list("id", flat=True)  # the order of `hold`
+        rows.filter(id__in=list(locked)).update(replayed_at=timezone.now())
 
 
 def purge(now: datetime) -> int:
-    """Delete what is older than REJECTION_DAYS, in steps that hold no lock for long; return how many rows went."""
+    """Delete what is older than REJECTION_DAYS, in steps that hold no lock for long; return how many rows went.
+
+    Rows that are being written to just now are no longer old.
+    """
     oldest = now - timedelta(days=settings.REJECTION_DAYS)
     gone = 0
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM ingest_rejection WHERE ctid = ANY(ARRAY("
-                "SELECT ctid FROM ingest_rejection WHERE received_at < %s LIMIT %s))",
+                "SELECT ctid FROM ingest_rejection WHERE received_at < %s LIMIT %s FOR UPDATE SKIP LOCKED))",
                 [oldest, _PURGE_STEP],
             )
             went = int(cursor.rowcount)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import psycopg
@@ -18,8 +19,8 @@ from ingest.pulse import pulse
 from projects import keys
 from projects.keys import KeyHolder
 from projects.models import Project
-from runs.deletion import stubbornly
 from runs.ids import run_id as canonical
+from runs.locks import Turn, insist
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def _keep(decoded: Decoded, group: Group, holder: KeyHolder, received_at: dateti
     refusals = [*settled.batch.refusals, *late]
     without_home = _without_home(group, homeless, refusals, stubs, holder)
     if without_home:
-        stubbornly(lambda: _hold_with_stubs(refusals, without_home, holder, received_at))
+        insist(partial(_hold_with_stubs, refusals, without_home, holder, received_at))
     else:
         held.hold(holder.project_id, refusals, received_at, holder.key_id or None)
     accepted = sum(decoded.results[position].success for position in positions)
@@ -124,11 +125,11 @@ def _without_home(
 
 @transaction.atomic
 def _hold_with_stubs(
-    refusals: Sequence[Refusal], without_home: dict[str, str], holder: KeyHolder, received_at: datetime
+    refusals: Sequence[Refusal], without_home: dict[str, str], holder: KeyHolder, received_at: datetime, turn: Turn
 ) -> None:
     """Hold the refusals, and with them what came about the same runs before."""
     key_id = holder.key_id or None
-    earlier = withdraw.withdraw(holder.project_id, without_home, _micros(received_at), key_id)
+    earlier = withdraw.withdraw(holder.project_id, turn, without_home, _micros(received_at), key_id)
     held.hold(holder.project_id, [*refusals, *earlier], received_at, key_id)
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from ingest import fold
+from ingest.books import HOUR
 from ingest.events import UserSeen
 from ingest.literals import plain, texts, timestamp
 from ingest.rows import Db
-from runs.locks import lock_key
+from runs.locks import Locks
 
 MINUTE: Final = 60_000_000
 Home = tuple[str | None, str | None]
@@ -21,6 +22,24 @@ HOMELESS: Final[Home] = (None, None)
 
 GROUP_KEYS: Final = frozenset({"teamId", "team_id", "organizationId", "organization_id"})
 """Properties that give a user's runs a team or organization."""
+_NEEDING: Final = (
+    "((r.team_id IS NULL AND s.team IS NOT NULL) OR (r.organization_id IS NULL AND s.organization IS NOT NULL))"
+)
+_HOMES: Final = "unnest(%s::int[], %s::text[], %s::text[], %s::text[]) AS s(project_id, user_id, team, organization)"
+_UNSETTLED: Final = (
+    f"SELECT EXISTS (SELECT FROM {_HOMES} JOIN runs_run r"
+    f" ON r.project_id = s.project_id AND r.user_id = s.user_id AND {_NEEDING})"
+)
+_SETTLE: Final = f"""
+    UPDATE runs_run AS r SET
+        team_id = COALESCE(r.team_id, s.team), organization_id = COALESCE(r.organization_id, s.organization),
+        flags = r.flags
+            | CASE WHEN r.team_id IS NULL AND s.team IS NOT NULL THEN {fold.HOME_TEAM} ELSE 0 END
+            | CASE WHEN r.organization_id IS NULL AND s.organization IS NOT NULL
+                THEN {fold.HOME_ORGANIZATION} ELSE 0 END
+    FROM {_HOMES} WHERE r.project_id = s.project_id AND r.user_id = s.user_id AND {_NEEDING}
+    RETURNING (extract(epoch from r.started_at) * 1000000)::bigint
+"""
 
 # Each key's newest value wins, at the same moment the greater text; the row is locked, so concurrent requests add up.
 _UPSERT: Final = """
@@ -68,64 +87,89 @@ class Person(msgspec.Struct):
 
 
 class People:
-    """The project's end users as one request meets them; only those whose team or organization matters are read."""
+    """The project's end users as one request meets them; only those whose team or organization matters are read.
 
-    def __init__(self, db: Db, project_id: int) -> None:
+    Who is read is locked first, shared: until the commit nobody else can move them, so that a run stored here and a
+    move stored elsewhere never miss each other.
+    """
+
+    def __init__(self, db: Db, project_id: int, locks: Locks) -> None:
         self.db = db
         self.project_id = project_id
-        self._known: dict[str, Person | None] = {}
+        self.locks = locks
+        self._stored: dict[str, Person | None] = {}
         self._events: dict[str, list[UserSeen]] = {}
+        self._homes: dict[str, Home] = {}
 
     def meet(self, seen: Iterable[UserSeen]) -> None:
         """Take in who was seen, so that `home` knows what this request says; `store` writes it."""
         for event in seen:
             self._events.setdefault(event.user_id, []).append(event)
 
-    def store(self) -> list[str]:
+    def store(self) -> set[int]:
         """Write who was seen, last in the transaction because busy users are contended.
 
-        Returns those whose own team or organization became known or changed.
+        Runs without team or organization take what their user's properties say now: returns the hours of those (epoch
+        µs), often none. Giving them that takes nobody else writing, see `runs.locks`.
         """
         if not self._events:
-            return []
-        movers = sorted(user_id for user_id, events in self._events.items() if _names_a_group(events))
-        before = self._homes_as_stored(movers)
+            return set()
+        movers = self._movers()
+        self.locks.take_users(moving=movers)
         self._write([_told(user_id, None, self._events[user_id]) for user_id in sorted(self._events)])
-        self._read(movers)
-        after = {user_id: self._home_of(user_id) for user_id in movers}
-        return [user_id for user_id in movers if after[user_id] != before[user_id]]
+        return self._settle([user_id for user_id in movers if self._home_before(user_id) != self.home(user_id)])
 
     def home(self, user_id: str | None) -> Home:
         """Return the user's own team and organization, for runs that have none from themselves or above."""
         if user_id is None:
             return HOMELESS
-        self.prefetch([user_id])
-        return self._home_of(user_id)
+        known = self._homes.get(user_id)
+        if known is None:
+            self.prefetch([user_id])
+            person = self._stored[user_id]
+            if user_id in self._events:
+                person = _told(user_id, person, self._events[user_id])
+            known = self._homes[user_id] = HOMELESS if person is None else person.home
+        return known
 
     def prefetch(self, user_ids: Iterable[str]) -> None:
-        """Read several users at once, as they stand with what this request says."""
-        missing = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._known]
-        self._read(missing)
-        for user_id in missing:
-            if user_id in self._events:
-                self._known[user_id] = _told(user_id, self._known[user_id], self._events[user_id])
+        """Read several users at once."""
+        missing = [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._stored]
+        if missing:
+            self.locks.take_users(staying=missing)
+            self._read(missing)
 
-    def _home_of(self, user_id: str) -> Home:
-        person = self._known.get(user_id)
+    def _home_before(self, user_id: str) -> Home:
+        person = self._stored[user_id]
         return HOMELESS if person is None else person.home
 
-    def _homes_as_stored(self, user_ids: Sequence[str]) -> dict[str, Home]:
-        """Return where the users belong, locked, whether their rows exist or not: nobody else may move them now."""
-        keys = sorted({lock_key(self.project_id, f"user {user_id}") for user_id in user_ids})
-        if keys:
-            self.db.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS t(k)", (plain(keys),))
-        self._read(user_ids)
-        return {user_id: self._home_of(user_id) for user_id in user_ids}
+    def _movers(self) -> list[str]:
+        """Return those whose properties that name a group change."""
+        naming = [user_id for user_id, events in self._events.items() if _names_a_group(events)]
+        self.prefetch(naming)
+        return [user_id for user_id in naming if _moves(user_id, self._stored[user_id], self._events[user_id])]
+
+    def _settle(self, moved: Sequence[str]) -> set[int]:
+        """Give runs without team or organization those of these users; return the hours of these runs."""
+        if not moved:
+            return set()
+        homes = [self.home(user_id) for user_id in moved]
+        where = (
+            plain(self.project_id for _ in moved),
+            texts(moved),
+            texts(team for team, _ in homes),
+            texts(organization for _, organization in homes),
+        )
+        if not self.locks.alone:
+            self.db.execute(_UNSETTLED, where)
+            if self.db.fetchall() == [(True,)]:
+                self.locks.insist_alone()
+            return set()
+        self.db.execute(_SETTLE, where)
+        return {record[0] // HOUR * HOUR for record in self.db.fetchall()}
 
     def _read(self, user_ids: Sequence[str]) -> None:
-        if not user_ids:
-            return
-        self._known |= dict.fromkeys(user_ids)
+        self._stored |= dict.fromkeys(user_ids)
         self.db.execute(
             "SELECT u.id, u.props::text, u.props_at::text, (extract(epoch from u.first_seen) * 1000000)::bigint,"
             " (extract(epoch from u.last_seen) * 1000000)::bigint FROM unnest(%s::int[], %s::text[])"
@@ -133,7 +177,7 @@ class People:
             (plain(self.project_id for _ in user_ids), texts(user_ids)),
         )
         for user_id, props, props_at, first, latest in self.db.fetchall():
-            self._known[user_id] = Person(
+            self._stored[user_id] = Person(
                 user_id, msgspec.json.decode(props), msgspec.json.decode(props_at), first, latest
             )
 
@@ -154,6 +198,13 @@ class People:
 def _names_a_group(events: Iterable[UserSeen]) -> bool:
     """Tell whether any of the events could move the user to another team or organization."""
     return any(event.props and not GROUP_KEYS.isdisjoint(event.props) for event in events)
+
+
+def _moves(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> bool:
+    """Tell whether a property that names a group gets another value, even where that makes no difference yet."""
+    before = {} if known is None else known.props
+    after = _told(user_id, known, events).props
+    return any(before.get(key) != after.get(key) for key in GROUP_KEYS)
 
 
 def _told(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> Person:

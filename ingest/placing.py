@@ -14,7 +14,7 @@ from ingest import fold, lineage, rows, threads
 from ingest.lineage import Lineage, Own
 from ingest.people import HOMELESS, Home, People
 from ingest.rows import Db, Row
-from runs import locks
+from runs.locks import Locks
 
 _OWN_BITS: Final = fold.OWN_USER | fold.OWN_TEAM | fold.OWN_ORGANIZATION
 ROUNDS: Final = 64
@@ -31,6 +31,7 @@ class Placing:
         self,
         db: Db,
         project_id: int,
+        locks: Locks,
         people: People,
         drafts: Mapping[str, Row],
         stored: Mapping[str, Row],
@@ -39,6 +40,7 @@ class Placing:
     ) -> None:
         self.db = db
         self.project_id = project_id
+        self.locks = locks
         self.people = people
         self.drafts = drafts
         self.stored = stored
@@ -85,7 +87,7 @@ class Placing:
         outside |= {run_id: row.handed_down for run_id in wanted if (row := self.nearby.get(run_id)) is not None}
         further = wanted - set(self.nearby)
         if further:
-            locks.take(self.db, self.project_id, (), further)
+            self.locks.take((), further)
             outside |= {row.id: row.handed_down for row in rows.read(self.db, self.project_id, list(further))}
         unknown = [run_id for run_id in wanted if run_id not in outside]
         return outside | threads.chats_of_messages(self.db, self.project_id, unknown)
@@ -109,8 +111,7 @@ class Placing:
     def _children(self, ids: list[str]) -> list[tuple[Own, Lineage]]:
         """Return the stored runs directly below `ids`, locked and as they stand."""
         found = rows.read_children(self.db, self.project_id, ids)
-        if any(row.id not in self.drafts and row.id not in self.below for row in found):
-            locks.take(self.db, self.project_id, [row.id for row in found])
+        if self.locks.take(row.id for row in found):
             found = rows.read_children(self.db, self.project_id, ids)
         self.below |= {row.id: row for row in found}
         return [(row.own, row.handed_down) for row in found if row.type != "chat"]

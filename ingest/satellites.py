@@ -1,4 +1,7 @@
-"""Feedback and log lines: small facts about runs that need no run to be there yet."""
+"""Feedback and log lines: small facts about runs that need no run to be there yet.
+
+Their run is locked shared, so several writers may add to one run at once: each in the order of the key (`runs.locks`).
+"""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -24,6 +27,7 @@ _LOGS: Final = """
     SELECT %s, s.run_id, s.at::timestamptz, s.digest, s.level, s.message, s.extra
     FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])
         AS s(run_id, at, digest, level, message, extra)
+    ORDER BY s.run_id, s.at::timestamptz, s.digest
     ON CONFLICT DO NOTHING
 """
 

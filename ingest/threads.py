@@ -15,7 +15,7 @@ from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
 from ingest.literals import pairs, plain, texts, timestamp
 from ingest.rows import Db, Row, metadata_text, read, read_chats
-from runs import locks
+from runs.locks import Locks
 
 _INSERT: Final = """
     INSERT INTO runs_message AS m (project_id, id, side, thread_id, at, role, is_retry, body, user_id, tags,
@@ -74,29 +74,40 @@ def lock_ids(messages: Iterable[MessageEvent], threads: Iterable[ThreadEvent]) -
 
 
 def store(
-    db: Db, project_id: int, messages: Sequence[MessageEvent], threads: Sequence[ThreadEvent], received_at: int
+    db: Db,
+    project_id: int,
+    locks: Locks,
+    messages: Sequence[MessageEvent],
+    threads: Sequence[ThreadEvent],
+    received_at: int,
 ) -> Refolded:
-    """Store the messages and return what became of their threads; writes no run."""
+    """Store the messages and return what became of their threads; writes no run.
+
+    A message's row is written under its own lock and that of the thread it is in, which of a legacy answer only its
+    question tells.
+    """
     rows = _distinct([_message_values(message) for message in messages] + [_mark_values(thread) for thread in threads])
     if not rows:
         return Refolded()
-    columns = zip(*rows, strict=True)
-    db.execute(_INSERT, (project_id, *(texts(map(_text, column)) for column in columns)))
     ids = list({row[0] for row in rows})
-    db.execute(_JOIN_LEGACY, pairs(project_id, ids))
     db.execute(
         "SELECT DISTINCT m.thread_id::text FROM unnest(%s::int[], %s::uuid[]) AS s(project_id, id)"
         " JOIN runs_message m ON m.project_id = s.project_id AND m.id = s.id WHERE m.thread_id IS NOT NULL",
         pairs(project_id, ids),
     )
-    touched = sorted(record[0] for record in db.fetchall())
-    if any(message.thread_id is None for message in messages):
-        locks.take(db, project_id, touched)  # a legacy answer's thread is known only now
-    return refold(db, project_id, touched, received_at)
+    touched = {record[0] for record in db.fetchall()} | {row[2] for row in rows if row[2] is not None}
+    locks.take(touched)
+    columns = zip(*rows, strict=True)
+    db.execute(_INSERT, (project_id, *(texts(map(_text, column)) for column in columns)))
+    db.execute(_JOIN_LEGACY, pairs(project_id, ids))
+    return refold(db, project_id, locks, sorted(touched), received_at)
 
 
-def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int) -> Refolded:
-    """Return how the threads stand now; the caller holds their locks."""
+def refold(db: Db, project_id: int, locks: Locks, thread_ids: Sequence[str], received_at: int) -> Refolded:
+    """Return how the threads stand now; the caller holds their locks.
+
+    Chats that must be written, and messages that lead elsewhere now, are locked here.
+    """
     result = Refolded()
     if not thread_ids:
         return result
@@ -111,6 +122,8 @@ def refold(db: Db, project_id: int, thread_ids: Sequence[str], received_at: int)
     for thread_id, headers in by_thread.items():
         _place(result, conversation.fold(thread_id, headers), received_at)
     result.gone = [row for row in result.stored.values() if row.type == "chat" and row.id not in result.rows]
+    changed = [run_id for run_id, row in result.rows.items() if row != result.stored.get(run_id)]
+    locks.take([*changed, *(row.id for row in result.gone), *result.lineages])
     return result
 
 

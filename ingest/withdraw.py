@@ -31,17 +31,19 @@ Fields = dict[str, Any]
 """One event to hold: payloads are `msgspec.Raw`, None is left out."""
 
 
-def withdraw(project_id: int, refused: Mapping[str, str], received_at: int, key_id: int | None) -> list[Refusal]:
+def withdraw(
+    project_id: int, turn: locks.Turn, refused: Mapping[str, str], received_at: int, key_id: int | None
+) -> list[Refusal]:
     """Take out what is stored about `refused` runs (canonical id → id as sent) and return it as events to hold.
 
-    In the caller's transaction, which must hold them; their locks are kept until it ends. A run whose start was seen,
-    or that names a parent, stays. `received_at` is epoch µs.
+    In the transaction that the caller has just opened (`locks.insist`), and which must hold them; their locks are kept
+    until it ends. A run whose start was seen, or that names a parent, stays. `received_at` is epoch µs.
     """
     with Cursor(connection.connection) as db:
-        locks.enter(db, project_id, alone=False)
+        held = locks.enter(db, project_id, turn, refused)
         known = aliases.canonical(db, project_id, refused)
         sent = {known.get(run_id, run_id): name for run_id, name in refused.items()}
-        locks.take(db, project_id, sent)
+        held.take(sent)
         found = rows.read(db, project_id, list(sent))
         stubs = [row for row in found if row.is_stub]
         for firm in {row.id for row in found} - {row.id for row in stubs}:
@@ -51,14 +53,14 @@ def withdraw(project_id: int, refused: Mapping[str, str], received_at: int, key_
             carried = rows.take_out(db, project_id, [row.id for row in stubs])
             events += [event for row in stubs for event in _told(row, carried.get(row.id))]
             books.enter(db, project_id, (), [row.type for row in stubs], key_id, received_at)
-            books.mark_stale(db, project_id, [*stubs, *_orphaned(db, project_id, stubs)], received_at)
+            books.mark_stale(db, project_id, [*stubs, *_orphaned(db, project_id, held, stubs)], received_at)
     return [_refusal(sent[run_id], fields) for run_id, fields in events]
 
 
-def _orphaned(db: Db, project_id: int, stubs: Iterable[Row]) -> list[Row]:
+def _orphaned(db: Db, project_id: int, held: locks.Locks, stubs: Iterable[Row]) -> list[Row]:
     """Let the runs beneath stubs inherit nothing from them any more; return the rows that changed, old and new."""
     alone = {row.id: Lineage(row.id, None, None, None, None, None) for row in stubs}
-    below = Placing(db, project_id, People(db, project_id), {}, {}, threads.Refolded(lineages=alone), {})
+    below = Placing(db, project_id, held, People(db, project_id, held), {}, {}, threads.Refolded(lineages=alone), {})
     changed, before = below.place(())
     if changed:
         rows.update(db, project_id, list(changed.values()))

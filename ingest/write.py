@@ -1,17 +1,18 @@
 """One request's batch into PostgreSQL: read what is there, merge, write, all in one transaction (rules 3, 4, 5).
 
 The merge rules are `ingest.fold`'s alone. What makes read-merge-write exact among concurrent writers are the advisory
-locks of `runs.locks`: every id of the batch is locked before anything is read. A deadlock or a row that appeared
-between read and write ends the attempt, and since storing is idempotent it is simply begun again.
+locks of `runs.locks`: every id of the batch is locked before anything is read. Who can't have one that comes to light
+later begins again, and since storing is idempotent that is all.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
 from django.db import connection, transaction
-from psycopg import Cursor, errors
+from psycopg import Cursor
 
 from ingest import aliases, books, fold, rows, satellites, threads
 from ingest.events import Batch
@@ -23,12 +24,10 @@ from ingest.rows import Body, Db, Row
 from projects import keys
 from runs import locks, pricing
 
-ATTEMPTS: Final = 8
 CHUNK: Final = 500
 """Runs per transaction: bounds the locks one request holds; a larger request is several transactions, then 200."""
 
 PRICED: Final = frozenset({"llm", "embed"})
-TRANSIENT: Final = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
 
 
 def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHolder | None) -> set[str]:
@@ -40,7 +39,7 @@ def store(project_id: int, batch: Batch, received_at: datetime, key: keys.KeyHol
     at = int((received_at - EPOCH).total_seconds() * 1_000_000)
     stubs: set[str] = set()
     for part in _parts(batch):
-        stubs |= _store_part(project_id, part, at, key.key_id if key else None)
+        stubs |= locks.insist(partial(_attempt, project_id, part, at, key.key_id if key else None))
     return stubs
 
 
@@ -59,50 +58,44 @@ def _parts(batch: Batch) -> Iterable[Batch]:
     return parts
 
 
-def _store_part(project_id: int, batch: Batch, received_at: int, key_id: int | None) -> set[str]:
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return _attempt(project_id, batch, received_at, key_id, alone=attempt > 1)
-        except TRANSIENT:
-            pass
-    return _attempt(project_id, batch, received_at, key_id, alone=True)
-
-
-def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None, *, alone: bool) -> set[str]:
+def _attempt(project_id: int, batch: Batch, received_at: int, key_id: int | None, turn: locks.Turn) -> set[str]:
+    own, above = _ids(batch)
+    users = {seen.user_id for seen in batch.users}
     with transaction.atomic(), Cursor(connection.connection) as db:
-        storing = _Storing(db, project_id, received_at, key_id)
-        storing.store(batch, alone=alone)
+        held = locks.enter(db, project_id, turn, own, above, users)
+        storing = _Storing(db, project_id, held, received_at, key_id)
+        storing.store(batch)
     return {run_id for run_id, row in storing.final.items() if run_id not in storing.stored and row.is_stub}
 
 
 class _Storing:
-    """One attempt at storing one batch."""
+    """One attempt at storing one batch, which has entered with the batch's ids and users."""
 
-    def __init__(self, db: Db, project_id: int, received_at: int, key_id: int | None) -> None:
+    def __init__(self, db: Db, project_id: int, held: locks.Locks, received_at: int, key_id: int | None) -> None:
         self.db = db
         self.project_id = project_id
+        self.locks = held
         self.received_at = received_at
         self.key_id = key_id
-        self.people = People(db, project_id)
+        self.people = People(db, project_id, held)
         self.stored: dict[str, Row] = {}
         self.final: dict[str, Row] = {}
         self.moved = aliases.Moved()
 
-    def store(self, batch: Batch, *, alone: bool) -> None:
-        """Read, merge, write; beside other writers or `alone`, see `locks.enter`."""
-        own, above = _ids(batch)
-        locks.enter(self.db, self.project_id, own, above, alone=alone)
+    def store(self, batch: Batch) -> None:
+        """Read, merge, write, each table in its turn (`runs.locks` tells why in this order)."""
         self._register_aliases(batch)
+        own, above = _ids(batch)
         known = aliases.canonical(self.db, self.project_id, own | above)
         if known:
             batch = aliases.rewrite(batch, known)
             own, above = _ids(batch)
-            locks.take(self.db, self.project_id, own, above)
+            self.locks.take(own, above)
         changes = fold.fold(batch.runs)
         for state in self.moved.states:
             change = changes.get(state.id)
             changes[state.id] = state if change is None else fold.merge(state, change)
-        talk = threads.store(self.db, self.project_id, batch.messages, batch.threads, self.received_at)
+        talk = threads.store(self.db, self.project_id, self.locks, batch.messages, batch.threads, self.received_at)
         if self.moved.threads:
             self._refold(talk)
         self.people.meet(batch.users)
@@ -110,19 +103,18 @@ class _Storing:
         self._write(changes, talk)
         satellites.store_feedback(self.db, self.project_id, batch.feedback)
         satellites.store_logs(self.db, self.project_id, batch.logs)
-        self._settle_people()
+        books.mark_hours(self.db, self.project_id, self.people.store(), self.received_at)
 
     def _register_aliases(self, batch: Batch) -> None:
         """Make the SDK-hashed forms of ids that people hold known, and take out what stands under them (rule 2)."""
         if batch.held_ids:
             hashed = aliases.of(batch.held_ids, keys.hashing_texts(self.project_id))
-            self.moved = aliases.register(self.db, self.project_id, hashed)
+            self.moved = aliases.register(self.db, self.project_id, self.locks, hashed)
 
     def _refold(self, talk: threads.Refolded) -> None:
-        """Add to `talk` the threads whose messages moved to canonical ids."""
+        """Add to `talk` the threads whose messages moved to canonical ids, which happens alone: all locks are held."""
         pending = sorted(self.moved.threads - set(talk.rows))
-        locks.take(self.db, self.project_id, pending)
-        more = threads.refold(self.db, self.project_id, pending, self.received_at)
+        more = threads.refold(self.db, self.project_id, self.locks, pending, self.received_at)
         talk.rows |= more.rows
         talk.stored |= more.stored
         talk.gone += more.gone
@@ -142,7 +134,7 @@ class _Storing:
         for run_id, change in changes.items():
             known = self.stored.get(run_id)
             drafts[run_id] = self._row(change if known is None else fold.merge(known.state(), change), known)
-        placing = Placing(self.db, self.project_id, self.people, drafts, self.stored, talk, nearby)
+        placing = Placing(self.db, self.project_id, self.locks, self.people, drafts, self.stored, talk, nearby)
         self.final, self.stored = placing.place(self.moved.parents)
 
     def _merge_metadata(self, changes: dict[str, RunState]) -> None:
@@ -260,23 +252,6 @@ class _Storing:
                 "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s::uuid[])",
                 (self.project_id, plain(row.id for row in gone)),
             )
-
-    def _settle_people(self) -> None:
-        """Write the users; runs without team or organization take what their user's properties now say."""
-        for user_id in self.people.store():
-            team, organization = self.people.home(user_id)
-            self.db.execute(
-                "UPDATE runs_run SET team_id = COALESCE(team_id, %s), organization_id = COALESCE(organization_id, %s),"
-                f" flags = flags | CASE WHEN team_id IS NULL AND %s::text IS NOT NULL THEN {fold.HOME_TEAM} ELSE 0 END"
-                " | CASE WHEN organization_id IS NULL AND %s::text IS NOT NULL"
-                f" THEN {fold.HOME_ORGANIZATION} ELSE 0 END"
-                " WHERE project_id = %s AND user_id = %s AND ((team_id IS NULL AND %s::text IS NOT NULL)"
-                " OR (organization_id IS NULL AND %s::text IS NOT NULL))"
-                " RETURNING (extract(epoch from started_at) * 1000000)::bigint",
-                (team, organization, team, organization, self.project_id, user_id, team, organization),
-            )
-            hours = {record[0] // books.HOUR * books.HOUR for record in self.db.fetchall()}
-            books.mark_hours(self.db, self.project_id, hours, self.received_at)
 
 
 def _ids(batch: Batch) -> tuple[set[str], set[str]]:

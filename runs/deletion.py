@@ -4,22 +4,18 @@ Spans are neither counted nor billed (rule 9), so their going isn't either. Each
 it changed, and their sums are recomputed from what is left (rule 13).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
 from uuid import UUID, uuid4
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
-from psycopg.errors import DeadlockDetected
 
 from runs import locks
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Alias, Deletion, Feedback, Message, Run, RunBody, RunLog, Score, StaleHour, StaleTrace
 
-Done = TypeVar("Done")
-
-ATTEMPTS = 5
 UNCOUNTED = "span"
 
 
@@ -27,56 +23,41 @@ def delete_run(project_id: int, run_id: UUID, reason: str = "deleted") -> int:
     """Delete a run and everything beneath it, return how many runs went; 0 when it isn't there (any more).
 
     A chat takes its messages and what its messages led to with it, a thread all its chats; a retry of a deleted chat
-    stays, as a chat of its own. Ingest may be writing to the same runs: whoever loses a deadlock begins again.
+    stays, as a chat of its own. Ingest may be writing to the same runs meanwhile.
     """
-    return stubbornly(lambda: _delete_run(project_id, run_id, reason))
+    return locks.insist(partial(_delete_run, project_id, run_id, reason))
 
 
-def stubbornly(work: Callable[[], Done]) -> Done:
-    """Do the work, each time in a transaction of its own, again where it loses a deadlock."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return work()
-        except OperationalError as error:
-            if not isinstance(error.__cause__, DeadlockDetected):
-                raise
-    return work()
+def _delete_run(project_id: int, run_id: UUID, reason: str, turn: locks.Turn) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        held = locks.enter(cursor, project_id, turn, [str(run_id)])
+        run = Run.objects.filter(project_id=project_id, id=run_id).first()
+        if run is None:
+            return 0
+        if run.thread_id is not None:
+            held.take([str(run.thread_id)])  # so that no message is folded into it meanwhile
+        messages, ids = _all_beneath(run, held)
+        if run.type == "chat":
+            _release_retries(run, held)
+        Message.with_marks.filter(project_id=project_id, id__in=messages).delete()
+        return _remove(project_id, ids, messages, reason)
 
 
-@transaction.atomic
-def _delete_run(project_id: int, run_id: UUID, reason: str) -> int:
-    run = _locked(project_id, run_id)
-    if run is None:
-        return 0
-    messages, ids = _all_beneath(run)
-    Run.objects.filter(project_id=project_id, thread_id=run.thread_id, sibling_of__in=ids).update(sibling_of=None)
-    Message.with_marks.filter(project_id=project_id, id__in=messages).delete()
-    return _remove(project_id, ids, messages, reason)
-
-
-def _locked(project_id: int, run_id: UUID) -> Run | None:
-    """Return the run with its lock and its thread's held, so that no message is folded into it meanwhile."""
-    run = Run.objects.filter(project_id=project_id, id=run_id).first()
-    if run is None:
-        return None
-    with connection.cursor() as cursor:
-        locks.enter(cursor, project_id, alone=False)
-        locks.take(cursor, project_id, {str(own) for own in (run.id, run.thread_id) if own})
-    return Run.objects.select_for_update().filter(project_id=project_id, id=run_id).first()
-
-
-def _all_beneath(run: Run) -> tuple[list[UUID], list[UUID]]:
+def _all_beneath(run: Run, held: locks.Locks) -> tuple[list[UUID], list[UUID]]:
     """Return the ids of its messages, and of itself with its descendants; ingest can add none until the commit."""
-    held: set[UUID] = set()
     while True:
         messages = messages_of(run)
         ids = ids_beneath(run, messages)
-        new = {*messages, *ids} - held
-        if not new:
+        if not held.take(map(str, [*messages, *ids])):
             return messages, ids
-        with connection.cursor() as cursor:
-            locks.take(cursor, run.project_id, map(str, new))
-        held |= new
+
+
+def _release_retries(chat: Run, held: locks.Locks) -> None:
+    """Let the retries of a chat that goes stand by themselves."""
+    retries = Run.objects.filter(project_id=chat.project_id, thread_id=chat.thread_id, sibling_of=chat.id)
+    ids = list(retries.values_list("id", flat=True))
+    held.take(map(str, ids))
+    Run.objects.filter(project_id=chat.project_id, id__in=ids).update(sibling_of=None)
 
 
 def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reason: str) -> int:

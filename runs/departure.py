@@ -21,7 +21,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from projects.models import Project
-from runs.deletion import stubbornly, take_out
+from runs import locks
+from runs.deletion import take_out
 from runs.models import Deletion, LedgerEntry, Run, StaleHour, StaleTrace
 
 log = logging.getLogger(__name__)
@@ -86,20 +87,20 @@ def _emptying(project: Project) -> Iterator[int]:
     """
     for mark in (StaleHour, StaleTrace):
         yield from _rows(mark, project)
-    while stubbornly(lambda: _some_runs(project)):
+    while locks.insist(lambda turn: _some_runs(project)):
         yield project.pk
     for model in _tables():
         yield from _rows(model, project)
 
 
 def _rows(model: type[models.Model], project: Project) -> Iterator[int]:
-    while stubbornly(lambda: _some_rows(model, project.pk)):
+    while locks.insist(lambda turn: _some_rows(model, project.pk)):
         yield project.pk
 
 
 @transaction.atomic
 def _some_runs(project: Project) -> int:
-    _alone()
+    _alone(project.pk)
     runs = Run.objects.filter(project_id=project.pk).order_by("started_at", "id")
     ids = list(runs.values_list("id", flat=True)[:BATCH])
     return len(take_out(project.pk, ids, "demo" if project.is_demo else "deleted")) if ids else 0
@@ -108,7 +109,7 @@ def _some_runs(project: Project) -> int:
 @transaction.atomic
 def _some_rows(model: type[models.Model], project_id: int) -> int:
     """Delete up to BATCH rows of one table (found by ctid: no index or order is needed), return how many went."""
-    _alone()
+    _alone(project_id)
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -129,12 +130,13 @@ def _close(project: Project) -> None:
         Project.with_gone.filter(pk=project.pk, gone_at=None).update(gone_at=now)
 
 
-def _alone() -> None:
-    """Take the one lock for this transaction; raise _Busy where another process has it."""
+def _alone(project_id: int) -> None:
+    """Take the one lock for this transaction, and keep late writers away; raise _Busy where another process has it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             raise _Busy
+        locks.enter(cursor, project_id, locks.ALONE)
 
 
 def _tables() -> list[type[models.Model]]:

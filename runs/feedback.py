@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
+
+from runs import locks
 
 THUMBS = ("thumb", "thumbs")
 LONGEST_COMMENT = 10_000  # characters
@@ -108,11 +110,12 @@ _GIVE = """
 
 
 def give(project_id: int, run_id: UUID, values: Mapping[str, Any], at: datetime) -> None:
-    """Set keys of a run's feedback, in one statement; None removes one."""
+    """Set keys of a run's feedback, all or none; None removes one."""
     if not values:
         return
     texts = [None if value is None else json.dumps(value) for value in values.values()]
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        locks.enter(cursor, project_id, locks.BESIDE, above=[str(run_id)])
         cursor.execute(_GIVE, {"project": project_id, "run": run_id, "at": at, "keys": list(values), "values": texts})
 
 
