@@ -1,7 +1,7 @@
 """The table of filters: what each is called, how a value is read, what it means and how it is said."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
@@ -26,7 +26,8 @@ def _text(value: str) -> str:
     return value
 
 
-def _required(value: str) -> str:
+def required(value: str) -> str:
+    """Return a text that may not be empty, without the spaces around it."""
     return _id(value).strip()
 
 
@@ -54,7 +55,8 @@ def _ids(column: str) -> Callable[[int, list[Any]], Q]:
     return lambda project_id, values: conditions.with_ids(project_id, column, values)
 
 
-def _figure(label: str, column: str, units: dict[str, int], unit: str = "") -> Field:
+def figure(label: str, column: str, units: dict[str, int], unit: str = "") -> Field:
+    """Return the filter on a column of numbers: ranges, of which all hold."""
     return Field(
         label,
         read=lambda value: bounds.read(value, units),
@@ -90,20 +92,15 @@ FIELDS: dict[str, Field] = {
     ),
     "template": Field("template", _text, _column("template_id"), say=lambda value: value or "none"),
     "runtime": Field("runtime", _text, _column("runtime"), say=lambda value: value or "unknown"),
-    "duration": _figure("duration", "duration_ms", bounds.SECONDS, "s"),
-    "tokens": _figure("tokens", "total_tokens", bounds.COUNTS),
-    "cost": _figure("cost", "cost", bounds.DOLLARS, "USD"),
+    "duration": figure("duration", "duration_ms", bounds.SECONDS, "s"),
+    "tokens": figure("tokens", "total_tokens", bounds.COUNTS),
+    "cost": figure("cost", "cost", bounds.DOLLARS, "USD"),
     "id": Field("id", _id, _ids("id")),
     "trace": Field("trace", _id, _ids("trace_id")),
     "thread": Field("thread", _id, _ids("thread_id")),
-    "q": Field("text", _required, conditions.containing, say=lambda value: f"“{value}”", verb="contains"),
+    "q": Field("text", required, conditions.containing, say=lambda value: f"“{value}”", verb="contains"),
 }
 ALIASES = {"model": "name", "search": "q", "text": "q", "org": "organization", "tags": "tag", "users": "user"}
-LIMITS = {
-    f"{key}_{edge}": (key, sign)
-    for key in ("duration", "tokens", "cost")
-    for edge, sign in (("min", ">="), ("max", "<="))
-}
 FIGURES = frozenset(("duration", "tokens", "cost"))
 VALUE_ALIASES = {("status", "running"): "started", ("status", "failed"): "error"}
 
@@ -121,3 +118,36 @@ def metadata_field(key: str) -> Field:
 def field_of(key: str) -> Field:
     """Return the filter of a key in an address, metadata included."""
     return FIELDS[key] if key in FIELDS else metadata_field(key)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The filters that one kind of list knows, and the words that mean them.
+
+    `aliases` are other names of keys, `figures` the keys that take ranges, `phrases` what a key and value typed
+    together mean instead.
+    """
+
+    fields: Mapping[str, Field]
+    aliases: Mapping[str, str]
+    figures: frozenset[str]
+    phrases: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+
+    def key(self, name: str) -> str | None:
+        """Return the key that a name in an address means; None: it is no filter."""
+        key = self.aliases.get(name, name)
+        return key if key in self.fields or (key.startswith(METADATA) and key != METADATA) else None
+
+    def field(self, key: str) -> Field:
+        """Return the filter of a key, metadata included."""
+        return self.fields[key] if key in self.fields else metadata_field(key)
+
+    @property
+    def limits(self) -> dict[str, tuple[str, str]]:
+        """Return the names of a form's fields for the ends of ranges: the key and the sign that each stands for."""
+        edges = (("min", ">="), ("max", "<="))
+        return {f"{key}_{edge}": (key, sign) for key in sorted(self.figures) for edge, sign in edges}
+
+
+RUNS = Vocabulary(FIELDS, ALIASES, FIGURES)
+LIMITS = RUNS.limits

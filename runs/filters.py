@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from runs import conditions, spans
-from runs.fields import ALIASES, FEEDBACK, FIELDS, FIGURES, LIMITS, METADATA, VALUE_ALIASES, field_of
+from runs.fields import FEEDBACK, RUNS, VALUE_ALIASES, Vocabulary
 from runs.models import Run
 
 TABS: dict[str, str] = {
@@ -86,6 +86,8 @@ class Filters:
     defaults: tuple[str, str] = ("llm", spans.DEFAULT)
     window: tuple[tuple[str, str], ...] = ()  # range, from and to as in the address
 
+    vocabulary: ClassVar[Vocabulary] = RUNS
+
     @classmethod
     def parse(
         cls, query: QueryLike, *, type: str = "llm", keep: Sequence[str] = ("sort",), now: datetime | None = None
@@ -96,7 +98,7 @@ class Filters:
         names = list(query.keys())
         for name in names:
             for value in query.getlist(name)[:MOST_VALUES]:
-                _read_term(name, _clean(value), terms, problems)
+                _read_term(cls.vocabulary, name, _clean(value), terms, problems)
         span, window = _span(query, now or timezone.now(), problems)
         kept = tuple((name, _clean(query.getlist(name)[-1])) for name in keep if name in names)
         return cls(
@@ -122,7 +124,7 @@ class Filters:
         for key in self.keys:
             if key not in skip:
                 read = [term.read for term in self.terms if term.key == key]
-                found &= field_of(key).where(project_id, read)
+                found &= self.vocabulary.field(key).where(project_id, read)
         return found
 
     def when(self) -> Q:
@@ -169,9 +171,9 @@ class Filters:
             Chip(
                 key=key,
                 label=self.label(key),
-                verb=field_of(key).verb,
-                value=(" and " if key in FIGURES or key == "q" else " or ").join(
-                    field_of(key).say(value) for value in self.values(key)
+                verb=self.vocabulary.field(key).verb,
+                value=(" and " if key in self.vocabulary.figures or key == "q" else " or ").join(
+                    self.vocabulary.field(key).say(value) for value in self.values(key)
                 ),
                 without=self.query(drop=(key,)),
             )
@@ -180,7 +182,7 @@ class Filters:
 
     def label(self, key: str) -> str:
         """Return the filter's name: the name of an LLM call is its model."""
-        return "model" if key == "name" and self.type in ("llm", "embed") else field_of(key).label
+        return "model" if key == "name" and self.type in ("llm", "embed") else self.vocabulary.field(key).label
 
     # Other addresses ----------------------------------------------------------------------------------------------
 
@@ -218,21 +220,24 @@ class Filters:
         return replace(self, terms=tuple(term for term in self.terms if term.key != key))
 
 
-def read_search(text: str) -> list[tuple[str, str]]:
+def read_search(text: str, vocabulary: Vocabulary = RUNS) -> list[tuple[str, str]]:
     """Return what was typed into the search bar as pairs for the address: `model:gpt* cost:>0.1 late refund`.
 
-    Words without a known key are looked for in the text. `has:error` means `status:error`.
+    Words without a known key are looked for in the text. `has:error` means `status:error`, unless the list's
+    vocabulary says otherwise.
     """
     pairs: list[tuple[str, str]] = []
 
     def take(match: re.Match[str]) -> str:
         key, value = match[1], match[2].strip('"')
-        if key in ("has", "is"):
+        if (key, value) in vocabulary.phrases:
+            key, value = vocabulary.phrases[key, value]
+        elif key in ("has", "is"):
             key, value = ("feedback", value) if value in FEEDBACK else ("status", value)
-        if key in FIELDS or key in ALIASES or key.startswith(METADATA):
-            pairs.append((ALIASES.get(key, key), value))
-            return " "
-        return match[0]
+        known = vocabulary.key(key)
+        if known is not None:
+            pairs.append((known, value))
+        return match[0] if known is None else " "
 
     rest = " ".join(_TYPED.sub(take, text[:LONGEST_VALUE]).split()).strip('"')
     return [*pairs, ("q", rest)] if rest else pairs
@@ -246,21 +251,21 @@ def _clean(value: str) -> str:
     return value[:LONGEST_VALUE].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _read_term(name: str, value: str, terms: list[Term], problems: list[Problem]) -> None:
-    name = _clean(name)
-    if name in LIMITS:
+def _read_term(vocabulary: Vocabulary, name: str, value: str, terms: list[Term], problems: list[Problem]) -> None:
+    name, limits = _clean(name), vocabulary.limits
+    if name in limits:
         if not value.strip():
             return  # an empty field of a form
-        name, sign = LIMITS[name]
+        name, sign = limits[name]
         value = f"{sign}{value}"
-    key = ALIASES.get(name, name)
-    if key not in FIELDS and not (key.startswith(METADATA) and key != METADATA):
+    key = vocabulary.key(name)
+    if key is None:
         return
     value = VALUE_ALIASES.get((key, value), value)
-    if key in ("q", *FIGURES) and not value.strip():
+    if (key == "q" or key in vocabulary.figures) and not value.strip():
         return
     try:
-        terms.append(Term(key, value, field_of(key).read(value)))
+        terms.append(Term(key, value, vocabulary.field(key).read(value)))
     except ValueError as error:
         problems.append(Problem(key, value, str(error)))
 

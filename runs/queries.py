@@ -1,10 +1,10 @@
 """What the run list reads: one page of narrow rows, never a body; then names and feedback of just those rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.utils import timezone
@@ -41,11 +41,13 @@ class Sort:
     key: str = "time"
     descending: bool = True
 
+    orders: ClassVar[Mapping[str, Order]] = SORTS
+
     @classmethod
-    def parse(cls, text: str | None) -> "Sort":
+    def parse(cls, text: str | None) -> Self:
         """Read the address's `sort`."""
         key = (text or "").removeprefix("-")
-        return cls(key, (text or "").startswith("-")) if key in SORTS else cls()
+        return cls(key, (text or "").startswith("-")) if key in cls.orders else cls()
 
     def __str__(self) -> str:
         """Return it as in an address."""
@@ -59,7 +61,7 @@ class Sort:
     @property
     def order(self) -> Order:
         """Return what the database sorts by."""
-        found = SORTS[self.key]
+        found = self.orders[self.key]
         return Order(found.by, found.read, self.descending, found.required)
 
 

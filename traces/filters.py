@@ -10,6 +10,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from runs import conditions
 from runs.filters import Filters, Problem, QueryLike
 from runs.models import Message, Run
+from traces.fields import OF_SUMMARIES, TRACES
+from traces.models import TraceSummary
 from traces.tree import ROOT_TYPES
 
 
@@ -45,29 +47,55 @@ class _Narrowed(Filters):
 
 
 class TraceFilters(_Narrowed):
-    """Filters of the trace list. They ask the root; `inside=error` asks for an error anywhere in the trace.
+    """Filters of the trace list. They ask the root; totals, and what is inside, are asked of the trace's summary.
 
-    `root=missing` is another list: traces whose root has not been received. Tokens and cost are left out because a
-    trace's are sums, which are not stored with its root.
+    `root=missing` is another list: traces whose root has not been received.
     """
 
-    dropped = ("tokens", "cost", "trace")
-    extras = ("inside", "root")
+    vocabulary = TRACES
+    dropped = ("trace",)
+    extras = ("sort", "root")
     of = "traces"
 
     @property
     def failing_inside(self) -> bool:
         """Tell whether an error anywhere in the trace is asked for."""
-        return self.choice("inside") == "error"
+        return "inside" in self.keys
+
+    @property
+    def asks_summaries(self) -> bool:
+        """Tell whether it asks for anything that only summaries know, which may lag."""
+        return bool(OF_SUMMARIES.intersection(self.keys))
 
     def runs(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[Run]:
         """Return the topmost agents and chains that the filters let through (rule 9), unordered."""
-        kinds = [self.type] if self.type in ROOT_TYPES and "type" not in skip else sorted(ROOT_TYPES)
-        found = super().runs(project_id, skip=(*skip, "type"))
-        found = found.filter(conditions.listed(), id=F("trace_id"), type__in=kinds)
-        if self.failing_inside:
-            failed = conditions.of_project(project_id).filter(conditions.listed(), status="error")
-            found = found.filter(Exists(failed.filter(trace_id=OuterRef("id"))))
+        found = super().runs(project_id, skip=(*skip, "type", *OF_SUMMARIES))
+        found = found.filter(conditions.listed(), id=F("trace_id"), type__in=self._types(skip))
+        if OF_SUMMARIES.intersection(self.keys) - set(skip):
+            summaries = TraceSummary.objects.filter(self._of_summaries(project_id, skip), project_id=project_id)
+            found = found.filter(id__in=summaries.values("trace_id"))
+        return found
+
+    def summaries(self, project_id: int) -> QuerySet[TraceSummary]:
+        """Return the summaries of the traces that the filters let through, unordered.
+
+        They hold the root's type and start, so that runs are read only where more is asked of the root.
+        """
+        found = TraceSummary.objects.filter(
+            self.when(), self._of_summaries(project_id), project_id=project_id, type__in=self._types()
+        )
+        if set(self.keys) - OF_SUMMARIES:
+            found = found.filter(trace_id__in=self.runs(project_id, skip=tuple(OF_SUMMARIES)).values("id"))
+        return found
+
+    def _types(self, skip: Sequence[str] = ()) -> list[str]:
+        return [self.type] if self.type in ROOT_TYPES and "type" not in skip else sorted(ROOT_TYPES)
+
+    def _of_summaries(self, project_id: int, skip: Sequence[str] = ()) -> Q:
+        found = Q()
+        for key in self.keys:
+            if key in OF_SUMMARIES and key not in skip:
+                found &= TRACES.field(key).where(project_id, [term.read for term in self.terms if term.key == key])
         return found
 
 

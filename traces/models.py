@@ -26,8 +26,10 @@ class TraceSummary(models.Model):
     cost = models.DecimalField(max_digits=30, decimal_places=10, null=True, help_text="USD; null: no cost is known")
     priced = models.IntegerField(help_text="runs whose cost is in `cost`")
     unknown = models.IntegerField(help_text="successful LLM and embedding runs whose cost is unknown")
-    contains = ArrayField(models.TextField(), help_text="what ran inside: tool:search, model:gpt-4o, agent:claims")
-    contains_more = models.BooleanField(help_text="`contains` leaves names out: there are too many, or they are long")
+    contains = ArrayField(
+        models.TextField(),
+        help_text="what ran inside: tool:search, model:gpt-4o, agent:claims; with more: where names are left out",
+    )
 
     class Meta:
         indexes = [

@@ -25,6 +25,7 @@ from django.db.models import Exists, Min, OuterRef
 
 from projects.models import Project
 from runs.models import StaleTrace
+from traces.fields import BETWEEN, KINDS, MORE
 from traces.models import TraceSummary
 from traces.tree import PRICED_TYPES, ROOT_TYPES, Sums
 
@@ -34,17 +35,13 @@ BATCH = 200  # traces per transaction
 FETCHED = 2_000  # stale traces that are looked up at once
 NAMES = 200  # distinct names that a summary holds
 LONGEST_NAME = 100  # characters; longer ones are looked up among the runs
-BETWEEN = "\x1f"  # joins names for patterns; one that holds it is looked up among the runs
 # A trace of R runs takes about R × 6 µs to recount; it may take a tenth of the time, so it waits R × 60 µs.
 PATIENCE_PER_RUN = timedelta(microseconds=60)
 LONGEST_PATIENCE = timedelta(seconds=60)
 LOCK_CLASS = 0x1DA6  # first half of the advisory lock's key; the second is the project
 
-KINDS = {"tool": ("tool",), "model": ("llm", "embed"), "agent": ("agent",)}
-"""What a trace may be asked to contain: the types of runs whose names count."""
-
 MEASURES = ("duration_ms", "runs", "errors", "tokens", "cost", "priced", "unknown")
-COLUMNS = ("project_id", "trace_id", "type", "started_at", *MEASURES, "contains", "contains_more")
+COLUMNS = ("project_id", "trace_id", "type", "started_at", *MEASURES, "contains")
 
 
 def _types(types: Collection[str]) -> str:
@@ -60,8 +57,8 @@ _FRESH = f"""
            sum(runs)::int AS runs, sum(errors)::int AS errors, sum(tokens)::bigint AS tokens, sum(cost) AS cost,
            sum(priced)::int AS priced, sum(unknown)::int AS unknown,
            coalesce((array_agg(kind || ':' || name ORDER BY kind, name) FILTER (WHERE fits))[1:{NAMES}], '{{}}')
-               AS contains,
-           count(*) FILTER (WHERE fits) > {NAMES} OR coalesce(bool_or(NOT fits), false) AS contains_more
+               || CASE WHEN count(*) FILTER (WHERE fits) > {NAMES} OR bool_or(NOT fits)
+                       THEN ARRAY['{MORE}'] ELSE '{{}}' END AS contains
       FROM (SELECT wanted.id AS trace_id, kind, known AS name,
                    length(known) <= {LONGEST_NAME} AND position('{BETWEEN}' IN known) = 0 AS fits,
                    max(run.type) FILTER (WHERE is_root) AS root, max(run.started_at) FILTER (WHERE is_root) AS root_at,

@@ -54,13 +54,9 @@ class Migration(migrations.Migration):
                     "contains",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.TextField(),
-                        help_text="what ran inside: tool:search, model:gpt-4o, agent:claims",
+                        help_text="what ran inside: tool:search, model:gpt-4o, agent:claims; with more: where names are left out",
                         size=None,
                     ),
-                ),
-                (
-                    "contains_more",
-                    models.BooleanField(help_text="`contains` leaves names out: there are too many, or they are long"),
                 ),
             ],
             options={
