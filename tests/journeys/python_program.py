@@ -1,15 +1,19 @@
 """A program as a user would write it: Lunary's real SDK, a monitored OpenAI client, an agent, a chat thread.
 
 Run by test_python_sdk with LUNARY_API_URL and LUNARY_PUBLIC_KEY set as `make run` prints them. The model is a stub on
-loopback, so that nothing leaves the machine; prints the ids that the program holds.
+loopback, so that nothing leaves the machine; prints the ids that the program holds. The SDK sends every half second and
+once more at the end; when it does, and when it is answered, is printed to stderr in seconds of the machine's clock.
 """
 
 import json
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import lunary
+import requests
 from openai import OpenAI
 
 ANSWER = "Take the train at nine."
@@ -41,8 +45,19 @@ class StubModel(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Timed(requests.Session):
+    """What `requests.post` makes for each request of the SDK."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        sent = time.monotonic()
+        answer = super().send(request, **options)
+        print(json.dumps({"sent": sent, "answered": time.monotonic()}), file=sys.stderr, flush=True)
+        return answer
+
+
 def main() -> None:
     """Run the agent, hold the conversation, and print what the program knows."""
+    requests.sessions.Session = Timed  # type: ignore[misc]
     model = ThreadingHTTPServer(("127.0.0.1", 0), StubModel)
     threading.Thread(target=model.serve_forever, daemon=True).start()
     client = OpenAI(api_key="none", base_url=f"http://127.0.0.1:{model.server_port}/v1")
@@ -72,7 +87,7 @@ def main() -> None:
         said = travel_agent("Porto")
     answered = thread.track_message({"role": "assistant", "content": said}, user_id="ines")
     lunary.track_feedback(answered, {"thumb": "up", "comment": "quick"})
-    print(json.dumps({"thread": thread.id, "asked": asked, "answered": answered, "said": said}))
+    print(json.dumps({"thread": thread.id, "asked": asked, "answered": answered, "said": said}), flush=True)
 
 
 if __name__ == "__main__":

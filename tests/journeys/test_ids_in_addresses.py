@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from runs.ids import run_id, sdk_hash
+from tests.journeys.browsing import signed_in
 from tests.journeys.conftest import Instance, new_project
 from tests.supervisor.instances import Copy
 
@@ -81,12 +82,7 @@ def test_a_plain_slash_before_a_sub_address_separates(instance: Instance) -> Non
 
 
 def test_pages_take_encoded_ids(instance: Instance) -> None:
-    with requests.Session() as person:
-        door = person.get(f"{instance.url}/login", timeout=10)
-        token = person.cookies["csrftoken"]
-        assert door.status_code == 200
-        given = {"email": instance.copy.connection["email"], "password": instance.copy.connection["password"]}
-        person.post(f"{instance.url}/login", {"csrfmiddlewaretoken": token} | given, timeout=10)
+    with signed_in(instance.copy) as person:
         pages = f"{instance.url}/p/{instance.project_id}"
         for id in IDS:
             for place, wanted, held in (
