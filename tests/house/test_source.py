@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST = 400
-NOT_OURS = ("static/vendor/", "tests/corpus/", "static/plotly")
+NOT_OURS = ("static/vendor/", "tests/journeys/vendor/", "tests/corpus/", "static/plotly")
 WORDLESS = {"utils", "util", "helpers", "helper", "common", "base", "services", "misc", "lib"}
 SOURCE = {".py", ".html", ".css", ".js"}
 # Put together here, so that this file does not contain what it looks for.

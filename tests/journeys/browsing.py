@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import requests
 from playwright.sync_api import (
@@ -19,6 +19,7 @@ from playwright.sync_api import (
 from tests.browser import ARGUMENTS, find_chromium
 from tests.supervisor.instances import Copy
 
+Scheme = Literal["light", "dark"]
 DESK = (1440, 900)
 PHONE = (390, 844)
 PATIENCE = 15_000
@@ -83,6 +84,11 @@ class Watched:
     def _hear(self, said: ConsoleMessage) -> None:
         if said.type == "error":
             self.problems.append(said.text)
+
+    def show(self, size: tuple[int, int], scheme: Scheme) -> None:
+        """Give the page a window of that size, on a machine that is set to light or dark."""
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.page.emulate_media(color_scheme=scheme)
 
     def audit(self) -> list[str]:
         """Return what is wrong with the page as it stands."""
