@@ -3,7 +3,7 @@
 First and last seen are kept to the minute, so that a busy user's row is not rewritten by every request.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from ingest import fold
 from ingest.books import HOUR
 from ingest.events import UserSeen
 from ingest.literals import plain, texts, timestamp
-from ingest.rows import Db
+from ingest.rows import Db, Row
 from runs.locks import Locks
 
 MINUTE: Final = 60_000_000
@@ -22,6 +22,7 @@ HOMELESS: Final[Home] = (None, None)
 
 GROUP_KEYS: Final = frozenset({"teamId", "team_id", "organizationId", "organization_id"})
 """Properties that give a user's runs a team or organization."""
+_FROM_HOME: Final = fold.HOME_TEAM | fold.HOME_ORGANIZATION
 _NEEDING: Final = (
     "((r.team_id IS NULL AND s.team IS NOT NULL) OR (r.organization_id IS NULL AND s.organization IS NOT NULL))"
 )
@@ -119,10 +120,8 @@ class People:
         self._write([_told(user_id, None, self._events[user_id]) for user_id in sorted(self._events)])
         return self._settle([user_id for user_id in movers if self._home_before(user_id) != self.home(user_id)])
 
-    def home(self, user_id: str | None) -> Home:
+    def home(self, user_id: str) -> Home:
         """Return the user's own team and organization, for runs that have none from themselves or above."""
-        if user_id is None:
-            return HOMELESS
         known = self._homes.get(user_id)
         if known is None:
             self.prefetch([user_id])
@@ -131,6 +130,21 @@ class People:
                 person = _told(user_id, person, self._events[user_id])
             known = self._homes[user_id] = HOMELESS if person is None else person.home
         return known
+
+    def house(self, rows: Iterable[Row], known: Mapping[str, Row]) -> None:
+        """Give rows that have no team or organization, from themselves or above, their user's own (rule 8).
+
+        A team that the user's properties gave the `known` row stays: that a person moves does not rewrite their past.
+        """
+        homeless: list[tuple[str, Row]] = []
+        for row in rows:
+            row.flags &= ~_FROM_HOME
+            if row.user_id is not None and (row.team_id is None or row.organization_id is None):
+                homeless.append((row.user_id, row))
+        self.prefetch(user_id for user_id, _ in homeless)
+        for user_id, row in homeless:
+            before = known.get(row.id)
+            _house(row, self.home(user_id), before if before and before.user_id == user_id else None)
 
     def prefetch(self, user_ids: Iterable[str]) -> None:
         """Read several users at once."""
@@ -198,6 +212,18 @@ class People:
 def _names_a_group(events: Iterable[UserSeen]) -> bool:
     """Tell whether any of the events could move the user to another team or organization."""
     return any(event.props and not GROUP_KEYS.isdisjoint(event.props) for event in events)
+
+
+def _house(row: Row, home: Home, before: Row | None) -> None:
+    team, organization = home
+    if row.team_id is None:
+        row.team_id = before.team_id if before and before.flags & fold.HOME_TEAM else team
+        row.flags |= fold.HOME_TEAM if row.team_id is not None else 0
+    if row.organization_id is None:
+        row.organization_id = (
+            before.organization_id if before and before.flags & fold.HOME_ORGANIZATION else organization
+        )
+        row.flags |= fold.HOME_ORGANIZATION if row.organization_id is not None else 0
 
 
 def _moves(user_id: str, known: Person | None, events: Sequence[UserSeen]) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from ingest import fold, lineage, rows, threads
 from ingest.lineage import Lineage, Own
-from ingest.people import HOMELESS, Home, People
+from ingest.people import People
 from ingest.rows import Db, Row
 from runs.locks import Locks
 
@@ -118,29 +118,20 @@ class Placing:
 
     def _finish(self, moved: Mapping[str, Lineage]) -> tuple[dict[str, Row], dict[str, Row]]:
         """Return rows that are new or differ, and how they are stored."""
-        final: dict[str, Row] = {}
         versions: dict[str, Row] = dict(self.stored)
         versions |= {run_id: self.below[run_id] for run_id in moved}
-        self.people.prefetch(place.user_id for place in self.places.values() if place.user_id and not _placed(place))
+        rows = {
+            run_id: self.drafts.get(run_id) or msgspec.structs.replace(self.below[run_id]) for run_id in self.places
+        }
         for run_id, place in self.places.items():
-            known = versions.get(run_id)
-            row = self.drafts.get(run_id) or msgspec.structs.replace(self.below[run_id])
-            put(row, place, HOMELESS if _placed(place) else self.people.home(place.user_id), known)
-            if row != known:
-                final[run_id] = row
+            put(rows[run_id], place)
+        self.people.house(rows.values(), versions)
+        final = {run_id: row for run_id, row in rows.items() if row != versions.get(run_id)}
         return final, versions
 
 
-def _placed(place: Lineage) -> bool:
-    """Tell whether team and organization are settled without the user's own."""
-    return place.team_id is not None and place.organization_id is not None
-
-
-def put(row: Row, place: Lineage, home: Home, known: Row | None) -> None:
-    """Put the row in its place; where that names no team or organization, its user's own apply (rule 8).
-
-    A team that the user's properties gave the stored row stays: that a person moves does not rewrite their past.
-    """
+def put(row: Row, place: Lineage) -> None:
+    """Put the row in its place."""
     row.trace_id, row.chat_id, row.thread_id, row.user_id = (
         place.trace_id,
         place.chat_id,
@@ -148,13 +139,3 @@ def put(row: Row, place: Lineage, home: Home, known: Row | None) -> None:
         place.user_id,
     )
     row.team_id, row.organization_id = place.team_id, place.organization_id
-    row.flags &= ~(fold.HOME_TEAM | fold.HOME_ORGANIZATION)
-    same = known is not None and known.user_id == place.user_id
-    if row.team_id is None:
-        kept = known.team_id if known is not None and same and known.flags & fold.HOME_TEAM else home[0]
-        row.team_id = kept
-        row.flags |= fold.HOME_TEAM if kept is not None else 0
-    if row.organization_id is None:
-        kept = known.organization_id if known is not None and same and known.flags & fold.HOME_ORGANIZATION else home[1]
-        row.organization_id = kept
-        row.flags |= fold.HOME_ORGANIZATION if kept is not None else 0

@@ -14,6 +14,7 @@ from ingest.conversation import Exchange, Header, Thread
 from ingest.events import MessageEvent, ThreadEvent
 from ingest.lineage import Lineage
 from ingest.literals import pairs, plain, texts, timestamp
+from ingest.people import People
 from ingest.rows import Db, Row, metadata_text, read, read_chats
 from runs.locks import Locks
 
@@ -77,6 +78,7 @@ def store(
     db: Db,
     project_id: int,
     locks: Locks,
+    people: People,
     messages: Sequence[MessageEvent],
     threads: Sequence[ThreadEvent],
     received_at: int,
@@ -100,10 +102,12 @@ def store(
     columns = zip(*rows, strict=True)
     db.execute(_INSERT, (project_id, *(texts(map(_text, column)) for column in columns)))
     db.execute(_JOIN_LEGACY, pairs(project_id, ids))
-    return refold(db, project_id, locks, sorted(touched), received_at)
+    return refold(db, project_id, locks, people, sorted(touched), received_at)
 
 
-def refold(db: Db, project_id: int, locks: Locks, thread_ids: Sequence[str], received_at: int) -> Refolded:
+def refold(
+    db: Db, project_id: int, locks: Locks, people: People, thread_ids: Sequence[str], received_at: int
+) -> Refolded:
     """Return how the threads stand now; the caller holds their locks.
 
     Chats that must be written, and messages that lead elsewhere now, are locked here.
@@ -121,6 +125,7 @@ def refold(db: Db, project_id: int, locks: Locks, thread_ids: Sequence[str], rec
     result.stored |= {row.id: row for row in chats}
     for thread_id, headers in by_thread.items():
         _place(result, conversation.fold(thread_id, headers), received_at)
+    people.house(result.rows.values(), result.stored)
     result.gone = [row for row in result.stored.values() if row.type == "chat" and row.id not in result.rows]
     changed = [run_id for run_id, row in result.rows.items() if row != result.stored.get(run_id)]
     locks.take([*changed, *(row.id for row in result.gone), *result.lineages])

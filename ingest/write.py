@@ -95,10 +95,12 @@ class _Storing:
         for state in self.moved.states:
             change = changes.get(state.id)
             changes[state.id] = state if change is None else fold.merge(state, change)
-        talk = threads.store(self.db, self.project_id, self.locks, batch.messages, batch.threads, self.received_at)
+        self.people.meet(batch.users)
+        talk = threads.store(
+            self.db, self.project_id, self.locks, self.people, batch.messages, batch.threads, self.received_at
+        )
         if self.moved.threads:
             self._refold(talk)
-        self.people.meet(batch.users)
         self._merge_runs(changes, talk)
         self._write(changes, talk)
         satellites.store_feedback(self.db, self.project_id, batch.feedback)
@@ -114,7 +116,7 @@ class _Storing:
     def _refold(self, talk: threads.Refolded) -> None:
         """Add to `talk` the threads whose messages moved to canonical ids, which happens alone: all locks are held."""
         pending = sorted(self.moved.threads - set(talk.rows))
-        more = threads.refold(self.db, self.project_id, self.locks, pending, self.received_at)
+        more = threads.refold(self.db, self.project_id, self.locks, self.people, pending, self.received_at)
         talk.rows |= more.rows
         talk.stored |= more.stored
         talk.gone += more.gone

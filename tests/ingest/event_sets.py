@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from ingest.events import Batch, FeedbackEvent, Kind, LogEvent, MessageEvent, RunEvent, Usage
+from ingest.events import Batch, FeedbackEvent, Kind, LogEvent, MessageEvent, RunEvent, Usage, UserSeen
 
 EPOCH_US = 1_795_277_592_000_000
 IDS = [str(UUID(int=number, version=4)) for number in range(1, 9)]
@@ -94,6 +94,7 @@ def batch_of(events: Sequence[object]) -> Batch:
         MessageEvent: batch.messages,
         FeedbackEvent: batch.feedback,
         LogEvent: batch.logs,
+        UserSeen: batch.users,
     }
     for event in events:
         lists[type(event)].append(event)
