@@ -125,13 +125,14 @@ class Vocabulary:
     """The filters that one kind of list knows, and the words that mean them.
 
     `aliases` are other names of keys, `figures` the keys that take ranges, `phrases` what a key and value typed
-    together mean instead.
+    together mean instead, `inputs` the fields of forms that stand for a key where they aren't empty.
     """
 
     fields: Mapping[str, Field]
     aliases: Mapping[str, str]
     figures: frozenset[str]
     phrases: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, name: str) -> str | None:
         """Return the key that a name in an address means; None: it is no filter."""

@@ -76,6 +76,18 @@ def newer_than(rows: QuerySet[Any], order: Order, cursor: str) -> QuerySet[Any]:
     return found
 
 
+def neighbours(rows: QuerySet[Any], order: Order, key: Any, id: UUID) -> tuple[UUID | None, UUID | None]:
+    """Return the ids before and after the place that a row with this key and id has in the list, in it or not."""
+    keyed = _keyed(rows, order)
+
+    def nearest(*, forward: bool) -> UUID | None:
+        beyond = keyed.filter(_beyond(order, paging.Cursor((key, id), forward)))
+        found: UUID | None = beyond.order_by(*_ordering(order, forward=forward)).values_list("id", flat=True).first()
+        return found
+
+    return nearest(forward=False), nearest(forward=True)
+
+
 def edge(row: dict[str, Any]) -> str:
     """Return the cursor of everything before this row."""
     return _edge(row, forward=False)

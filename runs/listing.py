@@ -1,5 +1,6 @@
 """What the run list's template needs, put together: the table, the figures, the filter groups, and the menus."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from lunary_dash import paging
 from projects.models import Project
 from runs import figures, metrics, queries, spans
 from runs.facets import Facet, facets
-from runs.fields import FIGURES, LIMITS, METADATA
+from runs.fields import METADATA
 from runs.filters import TABS, Filters, read_search
 from runs.histogram import histogram
 from runs.patience import TooSlowError, patience
@@ -22,7 +23,7 @@ KEPT = ("sort", "facets")  # what links of the list carry on beside the filters
 TABLE_SECONDS = 8.0
 FIGURE_SECONDS = 8.0
 FACET_SECONDS = 4.0
-TYPED = ("add", "metadata_key", "metadata_value", *LIMITS)  # fields of forms, put into canonical filters
+TYPED = ("add", "metadata_key", "metadata_value")  # fields of forms, put into canonical filters
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,23 @@ class Choice:
     query: str
 
 
-def typed_address(query: QueryDict) -> str | None:
+def typed_address(query: QueryDict, kind: type[Filters] = Filters, keep: Sequence[str] = KEPT) -> str | None:
     """Return the address that a form's fields mean: search words, limits and metadata as filters; None without any."""
-    if not any(name in query for name in TYPED):
+    words = kind.vocabulary
+    if not any(name in query for name in (*TYPED, *words.limits, *words.inputs)):
         return None
-    pairs = read_search(query.get("add", ""))
+    pairs = read_search(query.get("add", ""), words)
     key, value = query.get("metadata_key", "").strip(), query.get("metadata_value", "")
     if key:
         pairs.append((f"{METADATA}{key}", value))
+    pairs += [(words.inputs[name], str(query[name])) for name in words.inputs if query.get(name, "").strip()]
     plain = query.copy()
-    for name in ("add", "metadata_key", "metadata_value"):
+    for name in (*TYPED, *words.inputs):
         plain.pop(name, None)
     for name, text in pairs:
         plain.appendlist(name, text)
-    filters = Filters.parse(plain, keep=KEPT)
-    odd = [(problem.key, problem.value) for problem in filters.problems if problem.key in FIGURES]
+    filters = kind.parse(plain, keep=keep)
+    odd = [(problem.key, problem.value) for problem in filters.problems if problem.key in words.figures]
     address = filters.query()
     return address + ("&" if odd and address != "?" else "") + urlencode(odd) if odd else address
 
@@ -151,15 +154,19 @@ def _row_links(project: Project, filters: Filters, cursor: str | None) -> dict[s
     }
 
 
+def heading_of(filters: Filters, sort: Sort, label: str, key: str = "", css: str = "") -> Heading:
+    """Return a column's heading; where it can be sorted by, its link sorts, and turns the order when it does so now."""
+    if not key:
+        return Heading(label, css=css)
+    mine = sort.key == key
+    turned = type(sort)(key, not sort.descending if mine else True)
+    direction = ("descending" if sort.descending else "ascending") if mine else ""
+    return Heading(label, key, css, direction, filters.query(sort=None if turned.newest_first else str(turned)))
+
+
 def _headings(filters: Filters, sort: Sort) -> list[Heading]:
     def heading(label: str, key: str = "", css: str = "") -> Heading:
-        if not key:
-            return Heading(label, css=css)
-        mine = sort.key == key
-        turned = Sort(key, not sort.descending if mine else True)
-        direction = ("descending" if sort.descending else "ascending") if mine else ""
-        query = filters.query(sort=None if turned.newest_first else str(turned))
-        return Heading(label, key, css, direction, query)
+        return heading_of(filters, sort, label, key, css)
 
     tokens = filters.type in ("llm", "all", "embed")
     found = [

@@ -90,4 +90,5 @@ TRACES = Vocabulary(
     aliases={name: key for name, key in ALIASES.items() if name != "model"},
     figures=frozenset(TOTALS),
     phrases={("has", "error"): ("inside", "error"), ("has", "errors"): ("inside", "error")},
+    inputs={f"contains_{kind}": kind for kind in KINDS},
 )

@@ -63,6 +63,11 @@ class TraceFilters(_Narrowed):
         return "inside" in self.keys
 
     @property
+    def error_toggled(self) -> str:
+        """Return the address of the list with, or without, asking for an error inside."""
+        return self.toggled("inside", "error")
+
+    @property
     def asks_summaries(self) -> bool:
         """Tell whether it asks for anything that only summaries know, which may lag."""
         return bool(OF_SUMMARIES.intersection(self.keys))

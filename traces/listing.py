@@ -1,14 +1,12 @@
-"""What the lists of traces and threads say above their tables: time ranges, and what was typed into the search bar."""
+"""What the lists of traces and threads say above their tables, and where they are empty."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import QueryDict
-
 from projects.models import Project
 from runs import spans
 from runs.figures import figures
-from runs.filters import Filters, read_search
+from runs.filters import Filters
 from runs.histogram import histogram
 from runs.patience import TooSlowError, patience
 from runs.queries import has_runs, suspect
@@ -26,17 +24,6 @@ class Choice:
     current: bool
     query: str
     icon: str = ""
-
-
-def typed_address(query: QueryDict, kind: type[Filters]) -> str | None:
-    """Return the address that words typed into the search bar mean; None where nothing was typed."""
-    if "add" not in query:
-        return None
-    plain = query.copy()
-    plain.pop("add")
-    for name, text in read_search(query.get("add") or ""):
-        plain.appendlist(name, text)
-    return kind.parse(plain).query()
 
 
 def ranges(filters: Filters) -> list[Choice]:

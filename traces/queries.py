@@ -1,68 +1,24 @@
-"""What the trace pages read: lists of traces with their sums, and the narrow rows of one trace. Never a body."""
+"""What the page of a trace reads: the narrow rows of all its runs, never a body. And sums of runs by any column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from psycopg import Cursor
 
-from lunary_dash.paging import Page
-from runs import conditions, feedback, keyset
-from runs.feedback import Shown
+from runs import conditions, feedback
 from runs.models import Run
 from runs.queries import Person, people
 from traces import columns
 from traces.columns import RunRow
-from traces.filters import TraceFilters
 from traces.tree import PRICED_TYPES, Forest, Sums
 
-PAGE = 50
-UNROOTED = 100  # traces without their root that are listed at once
 COLUMNS = RunRow.__struct_fields__
-ROOT_COLUMNS = (
-    "id",
-    "type",
-    "name",
-    "status",
-    "started_at",
-    "duration_ms",
-    "user_id",
-    "team_id",
-    "organization_id",
-    "tags",
-    "chat_id",
-    "thread_id",
-)
-NEWEST = keyset.Order("started_at", keyset.moment, required=True)
-
-
-@dataclass(frozen=True)
-class TraceLine:
-    """One trace of the list. Without a root (`type` is None) name and people are not known yet."""
-
-    id: UUID
-    type: str | None
-    name: str | None
-    status: str
-    started_at: datetime
-    duration_ms: int | None
-    sums: Sums
-    user: Person | None = None
-    team_id: str | None = None
-    organization_id: str | None = None
-    tags: tuple[str, ...] = ()
-    feedback: Shown = field(default_factory=Shown)
-
-    @property
-    def errors_inside(self) -> int:
-        """Errors of everything but the root."""
-        return self.sums.errors - (self.type is not None and self.status == "error")
 
 
 @dataclass(frozen=True)
@@ -87,52 +43,6 @@ class Trace:
     def title(self) -> str:
         """What the page is called."""
         return (self.head.name or self.head.type) if self.forest.root else "Root not received yet"
-
-
-def traces(project_id: int, filters: TraceFilters, cursor: str | None) -> Page[TraceLine]:
-    """Return a page of traces, newest first; raises BadCursor. Five queries, however many runs they have."""
-    found = keyset.page(filters.runs(project_id), NEWEST, cursor, PAGE, ROOT_COLUMNS)
-    ids = [row["id"] for row in found.rows]
-    sums = sums_of(project_id, ids)
-    users = people(project_id, (row["user_id"] for row in found.rows))
-    places = [feedback.Place(row["id"], row["chat_id"], row["thread_id"], row["id"], row["type"]) for row in found.rows]
-    given = feedback.shown(project_id, places)
-    lines = []
-    for row in found.rows:
-        row |= {"tags": tuple(row["tags"] or ()), "user": users.get(row["user_id"])}
-        kept = {key: value for key, value in row.items() if key in TraceLine.__dataclass_fields__}
-        lines.append(TraceLine(**kept, sums=sums[row["id"]], feedback=given.get(row["id"], feedback.Shown())))
-    return Page(rows=lines, older=found.older, newer=found.newer)
-
-
-def unrooted(project_id: int, filters: TraceFilters) -> list[TraceLine]:
-    """Return the newest traces whose topmost run has not been received, at most UNROOTED.
-
-    Only the time range applies: what the other filters ask for is told by the root.
-    """
-    present = conditions.of_project(project_id).filter(id=OuterRef("trace_id"))
-    found = (
-        conditions.of_project(project_id)
-        .filter(filters.when(), parent_id=F("trace_id"))
-        .filter(~Exists(present))
-        .values("trace_id")
-        .annotate(first=Min("started_at"), last=Max("ended_at"), running=Count("id", filter=Q(status="started")))
-        .order_by("-first", "trace_id")[:UNROOTED]
-    )
-    rows = {row["trace_id"]: row for row in found if row["trace_id"]}
-    sums = sums_of(project_id, list(rows))
-    return [
-        TraceLine(
-            id=trace_id,
-            type=None,
-            name=None,
-            status="started" if row["running"] else "success",
-            started_at=row["first"],
-            duration_ms=round((row["last"] - row["first"]).total_seconds() * 1000) if row["last"] else None,
-            sums=sums[trace_id],
-        )
-        for trace_id, row in rows.items()
-    ]
 
 
 def sums_of(project_id: int, ids: Sequence[UUID], column: str = "trace_id") -> dict[UUID, Sums]:

@@ -15,6 +15,7 @@ from lunary_dash.paging import BadCursor, Page
 from projects.access import Right, project_page
 from projects.models import Project
 from runs.feedback import LONGEST_COMMENT
+from runs.listing import typed_address
 from runs.lookup import find_run
 from runs.models import Run
 from runs.patience import TooSlowError, patience
@@ -29,7 +30,7 @@ from traces.views import address_of
 @project_page()
 def thread_list(request: HttpRequest, project: Project) -> HttpResponse:
     """Show conversations, those with the latest activity first."""
-    if typed := listing.typed_address(request.GET, ThreadFilters):
+    if typed := typed_address(request.GET, ThreadFilters, keep=()):
         return redirect(f"{request.path}{typed}")
     filters = ThreadFilters.parse(request.GET)
     context = {"project": project, "filters": filters, "ranges": listing.ranges(filters)}

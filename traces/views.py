@@ -1,4 +1,4 @@
-"""The trace pages: the list of traces, and one trace with its tree, waterfall and selected run."""
+"""The page of one trace, with its tree, waterfall and selected run."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -10,68 +10,14 @@ from django.views.decorators.http import require_GET
 from django_htmx.middleware import HtmxDetails
 
 from lunary_dash.htmx import render_page, wants_partial
-from lunary_dash.paging import BadCursor, Page
 from projects.access import project_page
 from projects.models import Project
 from runs.detail import Detail, detail
 from runs.lookup import find_run
 from runs.models import Run
-from runs.patience import TooSlowError, patience
-from traces import listing, queries
+from traces import queries
 from traces.address import Address, uuids
-from traces.filters import TraceFilters
 from traces.outline import branch, outline
-
-TABS = (("all", "All", ""), ("agent", "Agents", "bot"), ("chain", "Chains", "workflow"))
-
-
-@require_GET
-@project_page()
-def trace_list(request: HttpRequest, project: Project) -> HttpResponse:
-    """Show the topmost agents and chains with the sums of their traces; `root=missing`: those without a root yet."""
-    if typed := listing.typed_address(request.GET, TraceFilters):
-        return redirect(f"{request.path}{typed}")
-    filters = TraceFilters.parse(request.GET)
-    context = {"project": project, "filters": filters, "tabs": _tabs(filters), "ranges": listing.ranges(filters)}
-    context |= _table(project, filters, request.GET.get("cursor"))
-    if not wants_partial(request) and not context["unrooted"]:
-        context |= listing.volume(project, filters)
-    return render_page(request, "traces/list.html", context, partial=("results", "state"))
-
-
-def _table(project: Project, filters: TraceFilters, cursor: str | None) -> dict[str, Any]:
-    """Return one page of the list; a damaged cursor or a slow search is said instead."""
-    unrooted = filters.choice("root") == "missing"
-    empty: Page[queries.TraceLine] = Page(rows=[], older=None, newer=None)
-    context: dict[str, Any] = {"page": empty, "unrooted": unrooted}
-    try:
-        with patience(listing.TABLE_SECONDS):
-            if unrooted:
-                found = Page(rows=queries.unrooted(project.pk, filters), older=None, newer=None)
-            else:
-                found = queries.traces(project.pk, filters, cursor)
-            if not found.rows and not unrooted:
-                context |= listing.emptiness(project, filters)
-            return context | {"page": found}
-    except BadCursor as damaged:
-        return context | {"refused": str(damaged)}
-    except TooSlowError:
-        return context | {"refused": listing.TOO_SLOW}
-
-
-def _tabs(filters: TraceFilters) -> list[listing.Choice]:
-    unrooted = filters.choice("root") == "missing"
-    tabs = [
-        listing.Choice(
-            label,
-            not unrooted and filters.type == kind,
-            filters.query(drop=("root",), type=None if kind == "all" else kind),
-            icon,
-        )
-        for kind, label, icon in TABS
-    ]
-    missing = filters.query(type=None, root="missing")
-    return [*tabs, listing.Choice("Root not received yet", unrooted, missing, "circle-dashed")]
 
 
 @require_GET
