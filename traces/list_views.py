@@ -1,5 +1,6 @@
 """The list of traces, and the filter groups beside it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -39,12 +40,12 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponse:
     if typed := typed_address(request.GET, TraceFilters, keep=("facets",)):
         return redirect(f"{request.path}{typed}")
     filters = TraceFilters.parse(request.GET, keep=("facets",))
-    context = {"project": project, "filters": filters, "tabs": _tabs(filters), "ranges": listing.ranges(filters)}
+    context: dict[str, Any] = {"project": project, "filters": filters, "ranges": listing.ranges(filters)}
     context |= _table(project, filters, request.GET.get("cursor"))
     if not wants_partial(request):
         context |= {"late_facets": "facets" not in request.GET, "phone_filters": len(filters.chips)}
-        if not context["unrooted"]:
-            context |= listing.volume(project, filters)
+        context |= {} if context["unrooted"] else listing.volume(project, filters)
+        context["tabs"] = _tabs(filters, lists.counts(project.pk, filters) if "total" in context else {})
         if "facets" in request.GET:
             context |= _facets(request, project, filters)
     return render_page(request, "traces/list.html", context, partial=("results", "state"))
@@ -94,7 +95,7 @@ def _headings(filters: TraceFilters, sort: TraceSort) -> list[Heading]:
     return [heading_of(filters, sort, label, "" if fixed else key, css) for label, key, css in COLUMNS]
 
 
-def _tabs(filters: TraceFilters) -> list[listing.Choice]:
+def _tabs(filters: TraceFilters, counts: Mapping[str, int]) -> list[listing.Choice]:
     unrooted = filters.choice("root") == "missing"
     tabs = [
         listing.Choice(
@@ -102,6 +103,7 @@ def _tabs(filters: TraceFilters) -> list[listing.Choice]:
             not unrooted and filters.type == kind,
             filters.query(drop=("root",), type=None if kind == "all" else kind),
             icon,
+            counts.get(kind),
         )
         for kind, label, icon in TABS
     ]

@@ -24,6 +24,7 @@ class Choice:
     current: bool
     query: str
     icon: str = ""
+    count: int | None = None
 
 
 def ranges(filters: Filters) -> list[Choice]:

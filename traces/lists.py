@@ -23,7 +23,7 @@ from traces.filters import TraceFilters
 from traces.models import TraceSummary
 from traces.queries import sums_of
 from traces.summaries import Totals
-from traces.tree import Sums
+from traces.tree import ROOT_TYPES, Sums
 
 PAGE: Final = 50
 UNROOTED: Final = 100  # traces without their root that are listed at once
@@ -182,6 +182,13 @@ def unrooted(project_id: int, filters: TraceFilters) -> list[TraceLine]:
         )
         for trace_id, row in rows.items()
     ]
+
+
+def counts(project_id: int, filters: TraceFilters) -> dict[str, int]:
+    """Return how many traces each tab of the list holds: those of each type of root, and "all"."""
+    every = filters.runs(project_id, skip=("type",)).order_by()
+    counted: dict[str, int] = dict(every.values_list("type").annotate(traces=Count("id")))
+    return {kind: counted.get(kind, 0) for kind in ROOT_TYPES} | {"all": sum(counted.values())}
 
 
 def suggestions(project_id: int, filters: TraceFilters) -> dict[str, list[str]]:
