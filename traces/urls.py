@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from traces import export_views, list_views, thread_views, transcript_views, views
+from traces import export_views, findings_views, list_views, thread_views, transcript_views, views
 
 urlpatterns = [
     path("traces", list_views.trace_list, name="trace_list"),
     path("traces/facets", list_views.trace_facets, name="trace_facets"),
     path("traces/<uuid:trace_id>/export.json", export_views.trace_export, name="trace_export"),
     path("traces/<uuid:trace_id>/otlp.json", export_views.trace_otlp, name="trace_otlp"),
+    path("traces/<uuid:trace_id>/findings", findings_views.trace_findings, name="trace_findings"),
     path("traces/<uuid:trace_id>/transcript", transcript_views.trace_transcript, name="trace_transcript"),
     path("traces/<id:trace_id>", views.trace_page, name="trace_page"),
     path("threads", thread_views.thread_list, name="thread_list"),
