@@ -84,7 +84,8 @@ def _keep(decoded: Decoded, group: Group, holder: KeyHolder, received_at: dateti
     settled, homeless = _settled(decoded, group, holder)
     late, stubs = _store(decoded, settled, holder, received_at)
     refusals = [*settled.batch.refusals, *late]
-    without_home = _without_home(group, homeless, refusals, stubs, holder)
+    about = {event.run_id for event in settled.batch.feedback} | {event.run_id for event in settled.batch.logs}
+    without_home = _without_home(group, homeless, refusals, stubs | about, holder)
     if without_home:
         insist(partial(_hold_with_stubs, refusals, without_home, holder, received_at))
     else:
@@ -109,18 +110,19 @@ def _settled(decoded: Decoded, group: Group, holder: KeyHolder) -> tuple[Group, 
 
 
 def _without_home(
-    group: Group, homeless: set[str], refusals: Sequence[Refusal], stubs: set[str], holder: KeyHolder
+    group: Group, homeless: set[str], refusals: Sequence[Refusal], told: set[str], holder: KeyHolder
 ) -> dict[str, str]:
     """Return the standalone tools of which something may be stored: canonical id → id as sent, where that is known.
 
-    Those refused in this request, and those it stored as stubs while another request's refusal was on its way.
+    Those refused in this request, and those it stored something about (stubs, feedback, log lines of `told`) while
+    another request's refusal was on its way.
     """
     if holder.accept_standalone_tools:
         return {}
     sent = {canonical(refusal.run_id): refusal.run_id for refusal in refusals} if homeless else {}
-    told = {stub: group.later[stub] for stub in stubs if stub in group.later}
-    late = held.held_run_ids(holder.project_id, told)
-    return {run_id: sent.get(run_id) or run_id for run_id in homeless} | {run_id: told[run_id] for run_id in late}
+    later = {run_id: group.later[run_id] for run_id in told if run_id in group.later}
+    late = held.held_run_ids(holder.project_id, later)
+    return {run_id: sent.get(run_id) or run_id for run_id in homeless} | {run_id: later[run_id] for run_id in late}
 
 
 @transaction.atomic

@@ -190,11 +190,12 @@ def test_another_projects_run_of_that_id_stays(sender: Sender) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_start_and_end_at_the_same_moment() -> None:
-    """Whoever is first, no stub is left and both are held."""
+@pytest.mark.parametrize("other", [END, FEEDBACK, LINE], ids=["end", "feedback", "log line"])
+def test_two_events_at_the_same_moment(other: Event) -> None:
+    """Whoever is first, nothing is left and both are held."""
     sender = new_sender()
     for number in range(15):
-        pair = [event | {"runId": f"tool-{number}"} for event in (START, END)]
+        pair = [event | {"parentRunId" if event is LINE else "runId": f"tool-{number}"} for event in (START, other)]
         barrier = Barrier(2)
 
         def send(event: Event, barrier: Barrier = barrier) -> None:
@@ -204,6 +205,6 @@ def test_start_and_end_at_the_same_moment() -> None:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(send, pair))
-        assert not Run.objects.filter(project_id=sender.project.pk).exists()
+        assert not any(picture(sender.project).values())
         assert Rejection.objects.filter(project_id=sender.project.pk, run_id=f"tool-{number}").count() == 2
     assert counted(sender) == 0
