@@ -3,7 +3,6 @@
 Keys are UUID strings, as Lunary's SDKs expect. A project's first public key is its public id.
 """
 
-import base64
 import hashlib
 import hmac
 import threading
@@ -11,19 +10,16 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Generic, Literal, TypeVar, cast
 
-from cryptography.fernet import Fernet, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from projects.models import Account, ApiKey, KeyKind, Project
+from projects.sealing import seal, unseal
 
+PURPOSE = "api keys"
 CACHE_SECONDS = 10.0
 CACHE_ENTRIES = 10_000
 
@@ -85,7 +81,7 @@ def hashing_texts(project_id: int) -> tuple[str, ...]:
 
     def look_up() -> tuple[str, ...]:
         sealed = ApiKey.objects.filter(project_id=project_id).order_by("pk").values_list("ciphertext", flat=True)
-        return tuple(_unseal(ciphertext) for ciphertext in sealed)
+        return tuple(unseal(ciphertext, PURPOSE) for ciphertext in sealed)
 
     return _texts.get(project_id, look_up)
 
@@ -100,7 +96,7 @@ def create(
         kind=KeyKind(kind),
         name=name,
         digest=_digest(plain),
-        ciphertext=_cipher().encrypt(plain.encode()).decode(),
+        ciphertext=seal(plain, PURPOSE),
         hint=plain[-4:],
         created_by=by,
     )
@@ -127,7 +123,7 @@ def public_text(key: ApiKey) -> str:
     """Return a public key's text for display; private keys are never shown again."""
     if key.kind != KeyKind.PUBLIC:
         raise ValueError("a private key is shown once, when it is made")
-    return _unseal(key.ciphertext)
+    return unseal(key.ciphertext, PURPOSE)
 
 
 def from_request(request: HttpRequest) -> str | None:
@@ -160,22 +156,3 @@ def _look_up(digest: str) -> KeyHolder | None:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _unseal(ciphertext: str) -> str:
-    return _cipher().decrypt(ciphertext.encode()).decode()
-
-
-def _cipher() -> MultiFernet:
-    """Return the cipher for the current secret; secrets in SECRET_KEY_FALLBACKS still open old keys."""
-    return _cipher_for((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
-
-
-@lru_cache(maxsize=4)
-def _cipher_for(secrets: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(_derive(secret)) for secret in secrets])
-
-
-def _derive(secret: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"lunary-dash api keys").derive(secret.encode())
-    return base64.urlsafe_b64encode(derived)

@@ -1,9 +1,11 @@
 """What is kept about traces beside their runs."""
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F
+from django.utils import timezone
 
 
 class TraceSummary(models.Model):
@@ -47,4 +49,28 @@ class TraceSummary(models.Model):
             ),
             # trace list: contains a tool, model or agent
             GinIndex(fields=["contains"], fastupdate=False, name="trace_by_content"),
+        ]
+
+
+class TraceShare(models.Model):
+    """A public link to one trace: whoever has its token may read, until it ends or somebody revokes it.
+
+    Found by the token's SHA-256, so the table opens nothing; the token itself is sealed, so it can be copied again.
+    """
+
+    project_id = models.IntegerField()
+    trace_id = models.UUIDField()
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    sealed_token = models.TextField(editable=False)
+    show_people = models.BooleanField(default=False, help_text="end users, their properties, teams, organizations")
+    show_bodies = models.BooleanField(default=True, help_text="what the runs carried, not only names and figures")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # a trace's share menu, the project's list of public links
+            models.Index(fields=["project_id", "trace_id"], name="share_by_trace"),
         ]
