@@ -13,6 +13,7 @@ DATA = r"^(?:.*?/)??v1/"
 urlpatterns = [
     path("", include("ingest.urls")),
     path("", include("projects.urls")),
+    path("", include("traces.shared_urls")),
     path("p/<uuid:project_id>/", onboarding.project_home, name="project_home"),
     path("p/<uuid:project_id>/connect", onboarding.project_connect, name="project_connect"),
     path("p/<uuid:project_id>/", include("runs.urls")),

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from traces import export_views, findings_views, list_views, thread_views, transcript_views, views
+from traces import export_views, findings_views, list_views, share_views, thread_views, transcript_views, views
 
 urlpatterns = [
     path("traces", list_views.trace_list, name="trace_list"),
     path("traces/facets", list_views.trace_facets, name="trace_facets"),
+    path("traces/shares", share_views.trace_shares, name="trace_shares"),
+    path("traces/shares/<int:share_id>/revoke", share_views.share_revoke, name="share_revoke"),
+    path("traces/<uuid:trace_id>/share", share_views.trace_share, name="trace_share"),
     path("traces/<uuid:trace_id>/export.json", export_views.trace_export, name="trace_export"),
     path("traces/<uuid:trace_id>/otlp.json", export_views.trace_otlp, name="trace_otlp"),
     path("traces/<uuid:trace_id>/findings", findings_views.trace_findings, name="trace_findings"),
