@@ -1,231 +1,34 @@
 """Two traces as one: which run of the left one is which run of the right one. Pure; nothing recurses.
 
-Runs are paired level by level: the children of a pair with each other, in order, by type and name. Runs whose whole
-sub-trees are alike go first where that loses nothing. What is left in between is paired where it can hardly be meant
-otherwise: model calls in order (their name is the model, which may have been changed), other runs where exactly one of
-a type is left on both sides. Swapping the traces changes nothing but the sides.
+Runs are paired level by level: the children of a pair with each other, in order, by type and name. Of several that have
+the same name, those go together whose whole sub-trees are alike, where that loses nothing. What is left in between is
+paired where it can hardly be meant otherwise: model calls in order (their name is the model, which may have been
+changed), other runs where exactly one of a type is left on both sides. Swapping the traces changes nothing but the
+sides.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from enum import Enum
-from itertools import accumulate
-from uuid import UUID
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Final
 
 from traces import matching
-from traces.tree import NONE, PRICED_TYPES, Forest, Group, Node, Sums
+from traces.alignment import Alignment, Kind, Lines
+from traces.tree import NONE, PRICED_TYPES, Forest, Group
 
 Steps = list[tuple[int, int]]  # positions in both forests, or NONE
-
-
-class Kind(Enum):
-    """What became of a run."""
-
-    SAME = "same"
-    CHANGED = "changed"  # another type, name, status, token count or cost; or marked so by `Alignment.marked`
-    ADDED = "added"  # in the right trace only
-    REMOVED = "removed"  # in the left trace only
-    AWAITED = "awaited"  # the root, which one side has not received yet
-
-
-class Figure(msgspec.Struct, frozen=True):
-    """One figure on both sides: None is unknown, or not applicable. A side without the run has `absent` set."""
-
-    left: int | Decimal | None
-    right: int | Decimal | None
-    absent: bool = False
-
-    @property
-    def change(self) -> int | Decimal | None:
-        """Right less left; a run that is missing counts nothing. None where a side is not known."""
-        if self.absent:
-            known = self.right if self.left is None else -self.left
-            return known or None
-        return None if self.left is None or self.right is None else self.right - self.left
-
-    @property
-    def share(self) -> float | None:
-        """The change as a share of the left figure; None where that is not known or 0."""
-        change = self.change
-        return None if change is None or not self.left else float(change / self.left)
-
-
-class Pair:
-    """One line of the alignment: a handle, made where it is needed. One of `left` and `right` may be None."""
-
-    __slots__ = ("alignment", "index", "left", "right")
-
-    def __init__(self, alignment: "Alignment", index: int) -> None:
-        self.alignment = alignment
-        self.index = index
-        left, right = alignment.lefts[index], alignment.rights[index]
-        self.left = None if left == NONE else alignment.left.node(left)
-        self.right = None if right == NONE else alignment.right.node(right)
-
-    @property
-    def kind(self) -> Kind:
-        """What became of the run."""
-        return self.alignment.kinds[self.index]
-
-    @property
-    def either(self) -> Node:
-        """The run as it is now: the right one, where there is one."""
-        node = self.right or self.left
-        assert node is not None  # noqa: S101 -- for the type checker: a line has a side
-        return node
-
-    @property
-    def depth(self) -> int:
-        """Levels above it."""
-        return self.alignment.depth[self.index]
-
-    @property
-    def size(self) -> int:
-        """Lines of the sub-tree, itself included."""
-        return self.alignment.size[self.index]
-
-    @property
-    def is_sum(self) -> bool:
-        """True where its tokens and costs are those of a sub-tree."""
-        return self.size > 1
-
-    @property
-    def duration(self) -> Figure:
-        """How long it took, ms."""
-        return self._figure(_duration(self.left), _duration(self.right))
-
-    @property
-    def tokens(self) -> Figure:
-        """Tokens of the sub-tree, a leaf's own."""
-        return self._figure(_tokens(self.left), _tokens(self.right))
-
-    @property
-    def cost(self) -> Figure:
-        """Cost of the sub-tree in USD, a lower bound where not every call has a price."""
-        return self._figure(_cost(self.left), _cost(self.right))
-
-    def _figure(self, left: int | Decimal | None, right: int | Decimal | None) -> Figure:
-        return Figure(left, right, absent=self.left is None or self.right is None)
-
-
-def _duration(node: Node | None) -> int | None:
-    return None if node is None else node.duration_ms
-
-
-def _tokens(node: Node | None) -> int | None:
-    if node is None:
-        return None
-    return node.sums.tokens if node.size > 1 else node.tokens
-
-
-def _cost(node: Node | None) -> Decimal | None:
-    if node is None:
-        return None
-    sums: Sums = node.sums
-    return sums.cost if sums.priced else None
-
-
-class Alignment:
-    """Both traces, merged in pre-order: parents before children, what was removed before what was added in its place.
-
-    Columns by line: `lefts`, `rights` (positions in the forests, or NONE), `parent` (line above, or NONE), `size`
-    (lines of the sub-tree, itself included), `depth`, `kinds`. `groups` are the lines of the tree, of orphans, of odd
-    ones.
-    """
-
-    def __init__(self, left: Forest, right: Forest, lines: "_Lines", kinds: list[Kind]) -> None:
-        self.left = left
-        self.right = right
-        self.lefts, self.rights, self.parent = lines.lefts, lines.rights, lines.parent
-        self.depth, self.size = lines.depth, lines.size
-        self.groups = lines.groups
-        self.kinds = kinds
-        self._lines = lines
-        self._differing = list(accumulate((kind is not Kind.SAME for kind in kinds), initial=0))
-
-    def __len__(self) -> int:
-        return len(self.kinds)
-
-    def pair(self, index: int) -> Pair:
-        """Return a line."""
-        return Pair(self, index)
-
-    def find(self, run_id: UUID | None) -> int | None:
-        """Return the line that a run of either side is on; the left side is looked at first."""
-        for forest, column in ((self.left, self._lines.line_of_left), (self.right, self._lines.line_of_right)):
-            if node := forest.find(run_id):
-                return column[node.position]
-        return None
-
-    def children(self, index: int) -> list[int]:
-        """Return the lines directly below."""
-        return self.tops(range(index + 1, index + self.size[index]))
-
-    def tops(self, lines: range) -> list[int]:
-        """Return the tops of the neighbouring sub-trees that fill a range."""
-        found, at = [], lines.start
-        while at < lines.stop:
-            found.append(at)
-            at += self.size[at]
-        return found
-
-    def differing(self, start: int, stop: int) -> int:
-        """Return how many lines from `start` to before `stop` are not the same."""
-        return self._differing[stop] - self._differing[start]
-
-    @property
-    def counts(self) -> dict[Kind, int]:
-        """How many lines there are of each kind."""
-        return dict.fromkeys(Kind, 0) | Counter(self.kinds)
-
-    def marked(self, changed: Iterable[int]) -> "Alignment":
-        """Return the same with more lines known to have changed."""
-        kinds = self.kinds.copy()
-        for index in changed:
-            if kinds[index] is Kind.SAME:
-                kinds[index] = Kind.CHANGED
-        return Alignment(self.left, self.right, self._lines, kinds)
+PRECISE: Final = 10_000
+"""Siblings of both sides, up to which it is looked below their names which of several is which."""
 
 
 def align(left: Forest, right: Forest) -> Alignment:
     """Return both traces as one; 50 000 runs on each side take well below a second, however they are arranged."""
     plan = _Plan(left, right)
     plan.walk()
-    lines = _Lines.of(plan, left, right)
+    lines = Lines.over(left, right, (plan.lefts, plan.rights), plan.parent, plan.groups)
     kinds = list(map(plan.kind, lines.lefts, lines.rights))
     return Alignment(left, right, lines, kinds)
-
-
-class _Lines(msgspec.Struct):
-    """The columns of an alignment, and where each run of either side stands."""
-
-    lefts: "array[int]"
-    rights: "array[int]"
-    parent: "array[int]"
-    depth: "array[int]"
-    size: "array[int]"
-    groups: dict[Group, range]
-    line_of_left: "array[int]"
-    line_of_right: "array[int]"
-
-    @classmethod
-    def of(cls, plan: "_Plan", left: Forest, right: Forest) -> "_Lines":
-        count = len(plan.parent)
-        depth, size = array("q", bytes(8 * count)), array("q", [1]) * count
-        line_of = array("q", bytes(8 * len(left))), array("q", bytes(8 * len(right)))
-        for line, above in enumerate(plan.parent):
-            depth[line] = depth[above] + 1 if above != NONE else 0
-            for column, places in ((plan.lefts, line_of[0]), (plan.rights, line_of[1])):
-                if column[line] != NONE:
-                    places[column[line]] = line
-        for line in range(count - 1, -1, -1):
-            if plan.parent[line] != NONE:
-                size[plan.parent[line]] += size[line]
-        return cls(plan.lefts, plan.rights, plan.parent, depth, size, plan.groups, *line_of)
 
 
 class _Plan:
@@ -267,6 +70,12 @@ class _Plan:
             and ours.costs[left] == theirs.costs[right]
         )
         return Kind.SAME if same else Kind.CHANGED
+
+    @cached_property
+    def looks(self) -> tuple[list[int], list[int]]:
+        """A number for each sub-tree of both sides: the same where types, names, errors and input tokens are."""
+        left, right = _looks(self.left, self.names), _looks(self.right, self.other_names)
+        return _shapes(self.left, left), _shapes(self.right, right)
 
     def _group(self, group: Group, tops: Steps) -> None:
         start = len(self.parent)
@@ -334,10 +143,14 @@ class _Plan:
             return [*((left, NONE) for left in lefts), *((NONE, right) for right in rights)]
         names = [self.names[left] for left in lefts], [self.other_names[right] for right in rights]
         matches = matching.pairs(*names)
-        if self._shapes_matter(lefts, rights):
+        if len(lefts) + len(rights) <= PRECISE and len(set(names[0])) + len(set(names[1])) < len(lefts) + len(rights):
             shapes = [self.shapes[left] for left in lefts], [self.other_shapes[right] for right in rights]
-            alike = _filled(matching.pairs(*shapes), *names)
-            matches = alike if len(alike) >= len(matches) else matches
+            looks = [self.looks[0][left] for left in lefts], [self.looks[1][right] for right in rights]
+            for finer in ((looks, shapes, names), (shapes, names)):
+                found = _nested(finer)
+                if len(found) == len(matches):
+                    matches = found
+                    break
         steps: Steps = []
         at = other = 0
         for match, other_match in [*matches, (len(lefts), len(rights))]:
@@ -347,13 +160,6 @@ class _Plan:
                 steps.append((lefts[match], rights[other_match]))
             at, other = match + 1, other_match + 1
         return steps
-
-    def _shapes_matter(self, lefts: list[int], rights: list[int]) -> bool:
-        """Tell whether which of the same-named runs is paired with which can make a difference below."""
-        if len(lefts) == len(rights) == 1:
-            return False
-        sizes, others = self.left.size, self.right.size
-        return any(sizes[left] > 1 for left in lefts) and any(others[right] > 1 for right in rights)
 
     def _renamed(self, lefts: list[int], rights: list[int]) -> Steps:
         """Return what is left between two matches, with runs paired whose name was changed."""
@@ -377,6 +183,14 @@ class _Plan:
         return steps
 
 
+def _nested(sides: Sequence[tuple[Sequence[int], Sequence[int]]]) -> matching.Pairs:
+    """Return matches by the first of several properties, and between them by the next, and so on."""
+    matches: matching.Pairs = []
+    for left, right in sides:
+        matches = _filled(matches, left, right)
+    return matches
+
+
 def _filled(matches: matching.Pairs, names: Sequence[int], others: Sequence[int]) -> matching.Pairs:
     """Return the matches with those added that names give in between."""
     found: matching.Pairs = []
@@ -394,6 +208,13 @@ def _names(forest: Forest) -> list[str]:
     """Return type and name of each run as one text."""
     columns = forest.columns
     return [f"{kind}\0{name or ''}" for kind, name in zip(columns.types, columns.names, strict=True)]
+
+
+def _looks(forest: Forest, names: Sequence[int]) -> list[int]:
+    """Return a number for each run that is the same for those alike in name, status and input tokens."""
+    columns = forest.columns
+    failed = (status == "error" for status in columns.statuses)
+    return [hash(look) for look in zip(names, failed, (count or 0 for count in columns.inputs), strict=True)]
 
 
 def _shapes(forest: Forest, names: Sequence[int]) -> list[int]:

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from traces import export_views, findings_views, list_views, share_views, thread_views, transcript_views, views
+from traces import (
+    compare_views,
+    export_views,
+    findings_views,
+    list_views,
+    share_views,
+    thread_views,
+    transcript_views,
+    views,
+)
 
 urlpatterns = [
     path("traces", list_views.trace_list, name="trace_list"),
@@ -14,6 +23,8 @@ urlpatterns = [
     path("traces/<uuid:trace_id>/otlp.json", export_views.trace_otlp, name="trace_otlp"),
     path("traces/<uuid:trace_id>/findings", findings_views.trace_findings, name="trace_findings"),
     path("traces/<uuid:trace_id>/transcript", transcript_views.trace_transcript, name="trace_transcript"),
+    path("traces/compare", compare_views.trace_compare, name="trace_compare"),
+    path("traces/<uuid:trace_id>/compare-with", compare_views.trace_compare_with, name="trace_compare_with"),
     path("traces/<id:trace_id>", views.trace_page, name="trace_page"),
     path("threads", thread_views.thread_list, name="thread_list"),
     path(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.forests import chain_of, relaxed, row, rows, uid
-from traces.align import Alignment, Figure, Kind, align
+from traces.align import align
+from traces.alignment import Alignment, Figure, Kind
 from traces.columns import RunRow
 from traces.tree import NONE, Forest, Group, grow
 
@@ -152,6 +153,12 @@ def test_of_several_chains_of_one_name_the_one_without_a_twin_is_the_one_removed
     left = trace(*(turn(tool) for tool in ("a", "b", "c", "d")))
     right = trace(*(turn(tool) for tool in ("a", "c", "d")))
     assert [line for line in story(align(left, right)) if "=" not in line] == ["  - turn", "    - b", "    - gpt"]
+
+
+def test_of_two_tries_the_one_that_failed_is_the_one_removed() -> None:
+    tries = [row(1, 0, at_ms=1, type="tool", name="x", status="error"), row(2, 0, at_ms=2, type="tool", name="x")]
+    found = align(grow(uid(0), [row(0), *tries]), grow(uid(0), [row(0), tries[1]]))
+    assert [kind.value for kind in found.kinds] == ["same", "removed", "same"]
 
 
 def test_roots_are_a_pair_whatever_they_are() -> None:
