@@ -11,14 +11,14 @@ runs, aliases, threads of answers) is only tried for: who doesn't get it at once
 keys in its first statement, and after that `alone`, with the project's lock exclusively and no other. So all waits
 behind the first statement are for rows, and there
 
-- runs, bodies, logs and messages are written under an exclusive lock of their id, messages also of their thread: no
+- runs, bodies, aliases and messages are written under an exclusive lock of their id, messages of their thread too: no
   other writer can have them. What is not (moving rows to another id, giving a user's old runs a team) is done alone;
-- a new row that two may add under shared locks (feedback, log lines, end users, in this order) is added in the order
-  of its key, one statement per table, after all others;
+- rows that several may write under shared locks (feedback, log lines, end users, in this order) are written in the
+  order of their keys, one statement per table, after all others, and deleted under exclusive ones;
 - ledger entries and marks have ids of their own.
 
 Whoever writes without entering holds one row at a time (a run's tags, a score) and waits for nothing with it, or works
-on tables of its own in the order of their keys (held events, pulses).
+on tables of its own in the order of their keys (held events, pulses). docs/adr/0007 has the whole argument.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,12 +34,14 @@ Done = TypeVar("Done")
 
 MOST: Final = 2_000
 """Keys in one transaction; PostgreSQL's lock table is shared memory. Who needs more goes alone, with a single one."""
-ATTEMPTS: Final = 5
+EARLY: Final = 3
+"""How often to begin again with the locks that were missing, which may bring more to light, before going alone."""
+ATTEMPTS: Final = 6
 TRANSIENT: Final = (
     errors.UniqueViolation,  # a row that somebody added without entering
     errors.SerializationFailure,  # only where an operator has set a stricter isolation level
     errors.OutOfMemory,  # the lock table is full: alone needs one lock
-    errors.DeadlockDetected,  # with an operator's own statements; writers can't
+    errors.DeadlockDetected,  # not among writers: with an operator's statements, or sums of a project that is going
 )
 _WRITERS: Final = 0x1DA6
 """First half of the project lock's key; two-part keys are apart from the others, so it meets no run's by chance."""
@@ -81,14 +83,14 @@ ALONE: Final = Turn(alone=True)
 def insist(work: Callable[[Turn], Done]) -> Done:
     """Do `work`, which opens a transaction of its own and enters with the given turn; again until nobody is in its way.
 
-    Beside others, then with the locks it lacked, then alone. What keeps failing is raised.
+    Beside others, then with the locks it lacked in the first statement, then alone. What keeps failing is raised.
     """
     turn = BESIDE
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(ATTEMPTS - 1):
         try:
             return work(turn)
         except Contended as met:
-            turn = Turn(early=met.keys) if met.keys and turn is BESIDE else ALONE
+            turn = Turn(early=turn.early | met.keys) if met.keys and attempt < EARLY else ALONE
         except (DatabaseError, psycopg.Error) as error:
             if not isinstance(error, TRANSIENT) and not isinstance(error.__cause__, TRANSIENT):
                 raise

@@ -23,7 +23,7 @@ from ingest.events import Batch, FeedbackEvent, Kind, LogEvent, MessageEvent, Ru
 from ingest.models import Rejection
 from ingest.write import store
 from projects import keys
-from runs import deletion, feedback, ledger
+from runs import deletion, feedback, ledger, locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
 from runs.models import Run
@@ -55,12 +55,12 @@ def tree(name: str, size: int, root_parent: str | None, chance: Random) -> list[
     for number, run_id in enumerate(ids):
         parent = root_parent if number == 0 else ids[number - 1] if number < 10 else ids[chance.randrange(number)]
         user = USERS[number % 3] if number % 7 == 0 else None
-        begun = {"run_id": run_id, "type": "agent" if number < 10 else "llm", "parent_id": parent}
+        known: dict[str, Any] = {"run_id": run_id, "type": "agent" if number < 10 else "llm", "parent_id": parent}
         at = EPOCH_US + number * SECOND
         metadata = '{"teamId":"own"}' if number % 11 == 5 else None
         events += [
-            RunEvent(kind=Kind.START, at=at, user_id=user, name=f"run {number}", metadata=metadata, **begun),
-            RunEvent(kind=Kind.END, at=at + SECOND // 2, output=f'"{number}"', **begun),
+            RunEvent(kind=Kind.START, at=at, user_id=user, name=f"run {number}", metadata=metadata, **known),
+            RunEvent(kind=Kind.END, at=at + SECOND // 2, output=f'"{number}"', **known),
         ]
     return events
 
@@ -145,8 +145,7 @@ def taking_back(sender: Sender, events: Sequence[Any], chance: Random) -> list[J
     gone = [*chance.sample(ids, 12), *threads]
     project = sender.project.pk
     return [partial(deletion.delete_run, project, run_id) for run_id in gone] + [
-        partial(feedback.give, project, run_id, {"thumb": "up", "key 0": 0}, NOW)
-        for run_id in chance.sample(ids, 12)
+        partial(feedback.give, project, run_id, {"thumb": "up", "key 0": 0}, NOW) for run_id in chance.sample(ids, 12)
     ]
 
 
@@ -187,7 +186,7 @@ def are_gone(backends: set[int]) -> bool:
     """Tell whether these backends have ended, and so have told all they counted."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", [list(backends)])
-        return cursor.fetchone()[0] == 0
+        return int(cursor.fetchone()[0]) == 0
 
 
 @contextmanager
@@ -257,3 +256,16 @@ def test_late_parents_of_one_tree_from_all_sides() -> None:
         backends |= at_once(Random(9).sample(found := list(jobs()), len(found)))
     traces = Run.objects.filter(project_id=sender.project.pk).values_list("trace_id", flat=True)
     assert list(map(str, traces)) == [events[0].run_id] * 60
+
+
+@pytest.mark.django_db
+def test_who_needs_more_locks_than_there_are_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a late root above thousands of runs, and for the deletion of all of them."""
+    project = new_sender().project
+    parent, *children = (event for event in tree("main", 40, None, Random(6)) if event.kind is Kind.START)
+    store(project.pk, Batch(runs=children), NOW, None)
+    monkeypatch.setattr(locks, "MOST", 10)
+    store(project.pk, Batch(runs=[parent]), NOW, None)
+    assert set(Run.objects.values_list("trace_id", flat=True)) == {UUID(parent.run_id)}
+    assert deletion.delete_run(project.pk, UUID(parent.run_id)) == 40
+    assert ledger.verify(project).holds

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import connection, connections
@@ -17,7 +16,6 @@ from ingest.events import Batch, FeedbackEvent, Kind, LogEvent, MessageEvent, Ru
 from ingest.write import store
 from projects import keys
 from projects.models import KeyKind, Project
-from runs import locks
 from runs.ids import run_id as canonical_id
 from runs.ids import sdk_hash
 from runs.models import EndUser, Feedback, LedgerEntry, Message, Run, RunBody, RunLog, StaleHour
@@ -127,28 +125,6 @@ def test_concurrent_writers_store_the_same_rows(events: list[object], seed: int)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, parts(events, Random(seed))))
     assert picture(shared) == picture(whole)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_writers_of_one_tree_are_through_at_the_third_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside others, with the locks that were missing, alone."""
-    monkeypatch.setattr(locks, "ATTEMPTS", 3)
-    project = make.project()
-    chance = Random(40)
-    ids = [str(UUID(int=chance.getrandbits(128))) for _ in range(40)]
-    tree = [start(ids[number], parent_id=ids[number - 4] if number > 3 else None) for number in range(40)]
-
-    def tell(seed: int) -> None:
-        events = Random(seed).sample(tree, len(tree))
-        try:
-            send(project, *(Batch(runs=events[at : at + 5]) for at in range(0, len(events), 5)))
-        finally:
-            connections["default"].close()
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(tell, range(6)))
-    assert Run.objects.filter(project_id=project.pk).count() == len(tree)
-    assert set(Run.objects.filter(project_id=project.pk).values_list("trace_id", flat=True)) == set(map(UUID, ids[:4]))
 
 
 @pytest.mark.django_db
