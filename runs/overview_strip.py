@@ -38,7 +38,7 @@ class Metric:
 
 def strip(headline: Headline, period: Period, links: dict[str, str]) -> list[Metric]:
     """Return the cells in order; `links` has the address behind each figure, by the name it has in Headline."""
-    unpriced = f"{count(headline.unpriced)} calls have no price" if headline.unpriced else ""
+    unpriced = f"{count(headline.unpriced)} without a price" if headline.unpriced else ""
     cells: list[tuple[str, str, Callable[[object], str], Callable[[object], str], int]] = [
         ("cost", "Cost", money, money, 0),
         ("tokens", "Tokens", compact, count, 0),

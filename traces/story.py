@@ -240,6 +240,16 @@ class Conversation(msgspec.Struct, kw_only=True):
         return self.last + 1 if self.last < len(self.turns) else 0
 
     @property
+    def earlier_turns(self) -> list[Turn]:
+        """The turns before the page's first."""
+        return self.turns[: self.before]
+
+    @property
+    def listed_turns(self) -> list[Turn]:
+        """The page's turns and all that follow."""
+        return self.turns[self.before :]
+
+    @property
     def title(self) -> str:
         """What the conversation begins with; '' where that has no words."""
         return self.turns[0].title if self.turns else ""

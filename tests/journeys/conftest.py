@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.journeys.events import run_events, said
+from tests.journeys.events import made_id, run_events, said
 from tests.supervisor.instances import ROOT, Copy, running, until
+
+MANY_TAGS = [f"tag-{number}" for number in range(60)]
+TURNS = 120
+"""Of the project's long thread: a page shows 100 at most."""
 
 
 class Instance:
@@ -73,7 +77,7 @@ def whole_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
 
 @pytest.fixture(scope="session")
 def many_runs(whole_copy: Copy) -> Instance:
-    """Make a project with 70 model calls, a trace, a thread and a refused event."""
+    """Make a project with 70 model calls, a trace, two threads and a refused event; the second call has MANY_TAGS."""
     instance = new_project(whole_copy, "Many runs")
     events = [
         event
@@ -86,7 +90,7 @@ def many_runs(whole_copy: Copy) -> Instance:
             took=number + 1,
             error={"message": "overloaded", "stack": "Traceback\n  line 1"} if number % 10 == 9 else None,
             userId=f"user-{number % 5}",
-            tags=["web"],
+            tags=MANY_TAGS if number == 1 else ["web"],
             metadata={"teamId": f"team-{number % 3}", "organizationId": "Halden Air"},
         )
     ]
@@ -96,6 +100,11 @@ def many_runs(whole_copy: Copy) -> Instance:
     events += run_events("tool", "lookup", "tool", 58.5, parent="agent", error={"message": "no such booking"})
     events += run_events("retriever", "search", "retriever", 58.4, parent="agent")
     events += run_events("tool", "alone", "standalone", 50)
+    opinion = {"thumb": "down", "comment": "too late"} | {f"key-{number}": f"value {number}" for number in range(8)}
+    events.append({"type": "llm", "event": "feedback", "runId": made_id("1"), "feedback": opinion})
+    for turn in range(TURNS):
+        events.append(said("user", f"Question {turn + 1}?", f"q{turn}", "long thread", 4000 - 20 * turn))
+        events.append(said("assistant", f"Answer {turn + 1}.", f"a{turn}", "long thread", 3990 - 20 * turn))
     results = instance.send(events)
     assert [answer["success"] for answer in results].count(False) == 2, "the tool without a parent is held"
     return instance

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from tests.journeys.accessibility import COLOUR_RULES, violations
 from tests.journeys.browsing import DESK, PHONE, Scheme, Watched, chromium, logged_in, watched
-from tests.journeys.conftest import Instance, new_project
+from tests.journeys.conftest import MANY_TAGS, TURNS, Instance, new_project
 from tests.journeys.events import made_id
 from tests.supervisor.instances import Copy
 
@@ -29,6 +29,7 @@ PAGES = {
     "trace": f"traces/{made_id('agent')}",
     "trace, a run of it": f"traces/{made_id('agent')}?run={made_id('tool')}",
     "threads": "threads",
+    "thread, long": f"threads/{made_id('long thread')}",
     "thread": f"threads/{made_id('thread of many')}",
     "users": "users",
     "user": "users/user-1",
@@ -136,3 +137,40 @@ def test_charts_are_drawn(view: Watched, many_runs: Instance) -> None:
     expect(charts.first).to_be_visible()
     for chart in charts.all():
         expect(chart.locator("svg .trace").first).to_be_attached()
+    # Each colour is the theme's own: a transition would show a script the one before (see base.css).
+    grid = charts.first.locator(".ygrid").first.evaluate("line => getComputedStyle(line).stroke")
+    bars = charts.first.locator(".point path").first.evaluate("bar => getComputedStyle(bar).fill")
+    assert grid != bars
+
+
+def test_the_contents_of_a_long_thread_follow_the_reader(view: Watched, many_runs: Instance) -> None:
+    page = view.page
+    view.show(DESK, "light")
+    page.goto(f"{many_runs.url}/p/{many_runs.project_id}/threads/{made_id('long thread')}")
+    contents = page.get_by_role("navigation", name="Turns")
+    current = contents.locator("[aria-current=true]")
+    expect(current).to_contain_text("Question 101?")
+    expect(current).to_be_in_viewport()
+    page.locator("#turn-110").evaluate("turn => turn.scrollIntoView()")
+    expect(current).to_contain_text("Question 110?")
+    contents.get_by_role("link", name=f"{TURNS} Question").click()
+    expect(current).to_contain_text(f"Question {TURNS}?")
+    contents.get_by_text("100 earlier turns").click()
+    contents.get_by_role("link", name="7 Question 7?", exact=True).click()
+    expect(current).to_contain_text("Question 7?")
+    expect(current).to_be_in_viewport()
+    expect(page.locator("#turn-7")).to_be_in_viewport()
+
+
+def test_many_tags_and_keys_open_on_request(view: Watched, many_runs: Instance) -> None:
+    page = view.page
+    view.show(PHONE, "light")
+    page.goto(f"{many_runs.url}/p/{many_runs.project_id}/runs/{made_id('1')}")
+    tags = page.locator(".run-tags a.badge:visible")
+    expect(tags).to_have_count(12)
+    page.get_by_text(f"and {len(MANY_TAGS) - 12} more").click()
+    expect(tags).to_have_count(len(MANY_TAGS))
+    page.get_by_text("and 5 more").click()
+    expect(page.get_by_text("value 7")).to_be_visible()
+    tabs = page.get_by_role("navigation", name="Parts of the run").locator("a.tab")
+    assert len({round(tab["y"]) for each in tabs.all() if (tab := each.bounding_box())}) == 1, "tabs stay in one line"
