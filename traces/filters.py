@@ -68,6 +68,11 @@ class TraceFilters(_Narrowed):
         return self.toggled("inside", "error")
 
     @property
+    def origin(self) -> str:
+        """Return the query of this list for the links to its traces, by which neighbours are found: never empty."""
+        return self.query(drop=("facets",))[1:] or f"range={self.defaults[1]}"
+
+    @property
     def asks_summaries(self) -> bool:
         """Tell whether it asks for anything that only summaries know, which may lag."""
         return bool(OF_SUMMARIES.intersection(self.keys))

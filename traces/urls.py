@@ -5,12 +5,14 @@ from django.urls import path
 from traces import (
     compare_views,
     export_views,
+    find_views,
     findings_views,
     list_views,
     share_views,
     thread_views,
     transcript_views,
     views,
+    walk_views,
 )
 
 urlpatterns = [
@@ -23,8 +25,12 @@ urlpatterns = [
     path("traces/<uuid:trace_id>/otlp.json", export_views.trace_otlp, name="trace_otlp"),
     path("traces/<uuid:trace_id>/findings", findings_views.trace_findings, name="trace_findings"),
     path("traces/<uuid:trace_id>/transcript", transcript_views.trace_transcript, name="trace_transcript"),
+    path("traces/<uuid:trace_id>/find", find_views.trace_find, name="trace_find"),
+    path("traces/<uuid:trace_id>/neighbours", walk_views.trace_neighbours, name="trace_neighbours"),
+    path("traces/<uuid:trace_id>/neighbour/<str:side>", walk_views.trace_neighbour, name="trace_neighbour"),
     path("traces/compare", compare_views.trace_compare, name="trace_compare"),
     path("traces/<uuid:trace_id>/compare-with", compare_views.trace_compare_with, name="trace_compare_with"),
+    path("traces/<uuid:trace_id>/alive", views.trace_alive, name="trace_alive"),
     path("traces/<id:trace_id>", views.trace_page, name="trace_page"),
     path("threads", thread_views.thread_list, name="thread_list"),
     path(

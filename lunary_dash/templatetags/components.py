@@ -13,6 +13,8 @@ from django.template.context import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from lunary_dash.keyboard import groups as keys_of
+
 register = template.Library()
 
 SVG_BODY = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
@@ -79,15 +81,15 @@ def icon(name: str, size: int = 16, label: str = "", **classes: str) -> SafeStri
         size,
         size,
         hidden,
-        _drawing(name),
+        drawing(name),
     )
 
 
 @register.simple_tag
 def type_icon(run_type: str, size: int = 16) -> SafeString:
     """Return the icon of a run type in its colour, named for screen readers."""
-    drawing, word = TYPES.get(run_type, ("circle-dot", run_type))
-    return icon(drawing, size=size, label=word, **{"class": f"type type-{css_name(run_type)}"})
+    name, word = TYPES.get(run_type, ("circle-dot", run_type))
+    return icon(name, size=size, label=word, **{"class": f"type type-{css_name(run_type)}"})
 
 
 @register.filter
@@ -99,10 +101,10 @@ def type_word(run_type: str) -> str:
 @register.simple_tag
 def status(value: str, word: bool = True) -> SafeString:  # noqa: FBT001 - a template argument
     """Return a run's status as icon and word; plain success keeps its word grey so that errors stand out."""
-    drawing, text, class_name = STATUSES.get(value, ("circle-dot", value, "status-other"))
+    name, text, class_name = STATUSES.get(value, ("circle-dot", value, "status-other"))
     if not word:
-        return format_html('<span class="status {}">{}</span>', class_name, icon(drawing, size=14, label=text))
-    return format_html('<span class="status {}">{}{}</span>', class_name, icon(drawing, size=14), text)
+        return format_html('<span class="status {}">{}</span>', class_name, icon(name, size=14, label=text))
+    return format_html('<span class="status {}">{}{}</span>', class_name, icon(name, size=14), text)
 
 
 @register.simple_tag(takes_context=True)
@@ -126,6 +128,13 @@ def server_time(context: Context) -> str:
     """Return how long this request has taken up to here: 23 ms."""
     started = getattr(context.get("request"), "started", None)
     return "" if started is None else f"{max(1, round((time.perf_counter() - started) * 1000))}\u00a0ms"
+
+
+@register.inclusion_tag("components/keys.html", takes_context=True)
+def keyboard(context: Context) -> dict[str, Any]:
+    """Show the sheet that lists the keys of this page, by the name of its URL."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    return {"groups": keys_of((match and match.url_name) or "")}
 
 
 @register.filter
@@ -160,11 +169,10 @@ def css_name(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def _drawing(name: str) -> SafeString:
+def drawing(name: str) -> SafeString:
     """Return the inside of an icon's SVG file; raises FileNotFoundError naming an icon that isn't there."""
     path = settings.BASE_DIR / "templates" / "icons" / f"{name}.svg"
     match = SVG_BODY.search(path.read_text())
     if match is None:
         raise ValueError(f"{path} is not an SVG drawing")
-    drawing = re.sub(r"\s*\n\s*", "", match.group(1))
-    return mark_safe(drawing)  # noqa: S308 - our own files
+    return mark_safe(re.sub(r"\s*\n\s*", "", match.group(1)))  # noqa: S308 - our own files

@@ -1,7 +1,7 @@
 // The peek drawer. Row links carry [data-peek] and hx-get into #drawer; without JavaScript they open the run's page.
-// j and k walk the rows, Enter opens, Escape closes and gives the focus back.
+// j and k walk the rows, of lists without a drawer too; Enter opens, Escape closes and gives the focus back.
 const drawer = () => document.getElementById("drawer");
-const rowLinks = () => [...document.querySelectorAll("a[data-peek]")];
+const rowLinks = () => [...document.querySelectorAll("a[data-peek], table a.row-link:not([data-peek])")];
 const rowOf = (link) => link.closest("tr, li, [data-row]");
 const currentLink = () => rowLinks().find((link) => rowOf(link)?.getAttribute("aria-current") === "true");
 
@@ -52,7 +52,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  if (isTyping(event) || isCommand(event)) return;
   if (event.key === "j") walk(1);
   else if (event.key === "k") walk(-1);
   else if (event.key === "Escape" && drawer()?.childElementCount) closeDrawer();

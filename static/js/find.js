@@ -5,7 +5,7 @@ const findForm = () => document.querySelector("form[data-find]");
 const findInput = () => findForm()?.elements.namedItem("find");
 
 // The row of a run in the tree, if it is on the page.
-const rowOf = (id) => document.querySelector(`.tree-body a.line[href$="run=${CSS.escape(id)}"]`);
+const treeRow = (id) => document.querySelector(`.tree-body a.line[href$="run=${CSS.escape(id)}"]`);
 
 function showCurrent(hit) {
   const panel = hitsPanel();
@@ -18,7 +18,7 @@ function showCurrent(hit) {
 
 // Opens a hit where its row is on the page; tells whether it was.
 function openHere(hit) {
-  const row = rowOf(hit.dataset.hit);
+  const row = treeRow(hit.dataset.hit);
   if (!row) return false;
   for (let list = row.closest("details"); list; list = list.parentElement.closest("details")) list.open = true;
   showCurrent(hit);
