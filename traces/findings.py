@@ -6,7 +6,7 @@ a finding names its first runs and how many there are.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from itertools import pairwise
@@ -17,7 +17,9 @@ from traces.tree import NONE, Forest, Node
 
 NAMED: Final = 12
 """Runs that a finding links to."""
-MOST: Final = 20
+STEPS: Final = 8
+"""Runs of the slowest path that are shown: those that add most to it."""
+MOST: Final = 8
 """Findings of one kind that are shown."""
 NEARLY: Final = 0.02
 """Share by which the lengths of two model inputs may differ for the second to count as trying the first again."""
@@ -89,7 +91,9 @@ class Finding:
     tokens: int = 0
     loud: bool = False  # a warning; otherwise only worth knowing
     share: float = 0.0  # of the trace's time (slowest) or cost (costliest, uncached), 0 to 1
-    ended_well: bool = True  # retried: the last attempt succeeded
+    spent: int = 0  # repeated: how many repeats; retried: how many attempts failed
+    inputs: int = 0  # repeated: with how many inputs
+    vain: int = 0  # retried: how many series of attempts ended in an error
     series: tuple[int, ...] = ()  # growth: input tokens, call by call
     own_ms: tuple[int, ...] = ()  # slowest: what each node adds to the path
 
@@ -97,11 +101,6 @@ class Finding:
     def runs(self) -> list[tuple[Node, int]]:
         """Its named runs, each with the ms after the start of the trace at which it began."""
         return [(node, (node.start_us - node.forest.start_us) // 1000) for node in self.nodes]
-
-    @property
-    def failures(self) -> int:
-        """Retried: how many of the attempts failed."""
-        return self.count - self.ended_well
 
     @property
     def sparkline(self) -> Sparkline:
@@ -158,9 +157,8 @@ class Findings:
         return [(area, found) for area, found in by_area if found]
 
 
-def find(forest: Forest, facts: Mapping[int, Fact], path: Mapping[int, int]) -> Findings:
+def find(forest: Forest, calls: "Calls", facts: Mapping[int, Fact], path: Mapping[int, int]) -> Findings:
     """Return what stands out. `facts` are by position; `path` is what `traces.critical` says, own time in µs."""
-    calls = Calls.of(forest)
     found: list[Finding] = []
     left_out: dict[Kind, int] = {}
     for one in (
@@ -227,47 +225,56 @@ def lookalikes(calls: Calls, sizes: Mapping[int, int | None]) -> list[int]:
 
 
 def _repeats(forest: Forest, calls: Calls, facts: Mapping[int, Fact]) -> Iterator[Finding]:
-    """Yield each tool that was called again, by the same agent, with the same input, after a call that didn't fail."""
-    for group in _identical(calls, facts):
-        pairs = [pair for pair in pairwise(group) if forest.columns.statuses[pair[0]] == "success"]
+    """Yield each tool that an agent called again with an input whose call before had succeeded."""
+    statuses = forest.columns.statuses
+    for positions in calls.tools():
+        groups = [
+            [pair for pair in pairwise(group) if statuses[pair[0]] == "success"]
+            for group in _identical(positions, facts)
+        ]
+        pairs = [pair for group in groups for pair in group]
         if pairs:
-            again = [later for _, later in pairs]
-            yield _spent(forest, Kind.REPEATED, [pairs[0][0], *again], spent=again)
+            again = sorted(later for _, later in pairs)
+            whole = sorted({*again, *(earlier for earlier, _ in pairs)}, key=forest.columns.starts.__getitem__)
+            yield replace(_spent(forest, Kind.REPEATED, whole, spent=again), inputs=sum(map(bool, groups)))
 
 
 def _retries(forest: Forest, calls: Calls, facts: Mapping[int, Fact]) -> Iterator[Finding]:
-    """Yield each series of failed calls that were made again: tools with the same input, models with nearly the same.
+    """Yield the failed calls that were made again: of a tool with the same input, of a model with nearly the same.
 
     The next call of a model by the same agent counts where the lengths of the two inputs differ by at most NEARLY.
     """
-    statuses = forest.columns.statuses
-    series = [*_identical(calls, facts), *calls.models()]
-    for positions in series:
-        attempts: list[int] = []
-        for earlier, later in pairwise(positions):
-            if statuses[earlier] == "error" and _alike(facts.get(earlier), facts.get(later)):
-                attempts = [*(attempts or [earlier]), later]
-            elif attempts:
-                yield _attempts(forest, attempts)
-                attempts = []
-        if attempts:
-            yield _attempts(forest, attempts)
-
-
-def _attempts(forest: Forest, attempts: list[int]) -> Finding:
-    failed = [position for position in attempts if forest.columns.statuses[position] == "error"]
-    ended_well = forest.columns.statuses[attempts[-1]] != "error"
-    return _spent(forest, Kind.RETRIED, attempts, spent=failed, ended_well=ended_well)
-
-
-def _identical(calls: Calls, facts: Mapping[int, Fact]) -> Iterator[list[int]]:
-    """Yield the calls of one tool by one agent with one input, by start, where there are several."""
     for positions in calls.tools():
-        same: defaultdict[str, list[int]] = defaultdict(list)
-        for position in positions:
-            if (fact := facts.get(position)) and fact.digest:
-                same[fact.digest].append(position)
-        yield from (group for group in same.values() if len(group) > 1)
+        yield from _tried(forest, [list(group) for group in _identical(positions, facts)], facts)
+    for positions in calls.models():
+        yield from _tried(forest, [positions], facts)
+
+
+def _tried(forest: Forest, series: Iterable[Sequence[int]], facts: Mapping[int, Fact]) -> Iterator[Finding]:
+    """Yield what failed and was made again in these series of calls, as one finding."""
+    statuses = forest.columns.statuses
+    pairs = [
+        (earlier, later)
+        for positions in series
+        for earlier, later in pairwise(positions)
+        if statuses[earlier] == "error" and _alike(facts.get(earlier), facts.get(later))
+    ]
+    if pairs:
+        tried = {later for _, later in pairs}
+        vain = [later for _, later in pairs if statuses[later] == "error"]
+        last = [later for later in vain if later not in {earlier for earlier, _ in pairs}]
+        failed = sorted({*(earlier for earlier, _ in pairs), *vain})
+        whole = sorted({*failed, *tried}, key=forest.columns.starts.__getitem__)
+        yield replace(_spent(forest, Kind.RETRIED, whole, spent=failed), vain=len(last))
+
+
+def _identical(positions: Iterable[int], facts: Mapping[int, Fact]) -> Iterator[list[int]]:
+    """Yield the calls with the same input, in the order given, where there are several."""
+    same: defaultdict[str, list[int]] = defaultdict(list)
+    for position in positions:
+        if (fact := facts.get(position)) and fact.digest:
+            same[fact.digest].append(position)
+    return (group for group in same.values() if len(group) > 1)
 
 
 def _alike(one: Fact | None, other: Fact | None) -> bool:
@@ -319,10 +326,11 @@ def _growth(forest: Forest, calls: Calls) -> Iterator[Finding]:
 
 def _costliest(forest: Forest) -> Iterator[Finding]:
     """Yield the run with the largest cost of its own, where it isn't the only one that has a cost."""
-    costs, total = forest.columns.costs, forest.sums.cost
-    counted = [n for n, cost in enumerate(costs) if cost and forest.node(n).counted]
+    columns, total = forest.columns, forest.sums.cost
+    rows = zip(columns.costs, columns.types, columns.repeats, strict=True)
+    counted = [(cost, -n) for n, (cost, kind, repeat) in enumerate(rows) if cost and kind != "span" and not repeat]
     if len(counted) > 1 and total:
-        node = forest.node(max(counted, key=lambda position: costs[position] or 0))
+        node = forest.node(-max(counted)[1])
         share = float((node.cost or Decimal(0)) / total)
         yield Finding(Kind.COSTLIEST, [node], 1, node.duration_ms or 0, node.cost, node.tokens or 0, share=share)
 
@@ -330,7 +338,7 @@ def _costliest(forest: Forest) -> Iterator[Finding]:
 def _slowest(forest: Forest, path: Mapping[int, int]) -> Iterator[Finding]:
     """Yield the runs that the trace's end waited for, by what each adds to the path itself."""
     added = {position: own // 1000 for position, own in path.items() if own >= 1000}
-    longest = sorted(added, key=lambda position: (-added[position], position))[:NAMED]
+    longest = sorted(added, key=lambda position: (-added[position], position))[:STEPS]
     if len(path) > 1 and longest and forest.duration_ms:
         shown = sorted(longest, key=lambda position: (forest.columns.starts[position], position))
         spent = sum(path.values()) // 1000
@@ -344,12 +352,10 @@ def _slowest(forest: Forest, path: Mapping[int, int]) -> Iterator[Finding]:
         )
 
 
-def _spent(
-    forest: Forest, kind: Kind, positions: Sequence[int], spent: Sequence[int], *, ended_well: bool = True
-) -> Finding:
+def _spent(forest: Forest, kind: Kind, positions: Sequence[int], spent: Sequence[int]) -> Finding:
     """Return a finding about calls, with what was spent on some of them, everything beneath them included."""
     sums = [forest.node(position).sums for position in spent]
-    ms = sum(max(forest.node(position).duration_ms or 0, 0) for position in spent)
+    ms = sum(max(forest.columns.durations[position] or 0, 0) for position in spent)
     cost = sum((one.cost for one in sums), Decimal(0)) if any(one.priced for one in sums) else None
     total = forest.sums.cost
     is_dear = bool(cost and total and cost >= LOUD_SHARE * total)
@@ -358,11 +364,11 @@ def _spent(
         kind,
         _named(forest, positions),
         len(positions),
+        spent=len(spent),
         ms=ms,
         cost=cost,
         tokens=sum(one.tokens for one in sums),
         loud=is_dear or is_slow or kind is Kind.RETRIED or len(spent) > 1,
-        ended_well=ended_well,
     )
 
 

@@ -1,15 +1,15 @@
 """The facts about calls that findings need: lengths and digests of inputs, and what prompts begin with. All bounded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import groupby
 from typing import Any, TypeVar
-from uuid import UUID
 
-from django.db import connection
-from django.db.models import F, Func, TextField
+from django.db.models import BigIntegerField, F, Func, TextField
 from django.db.models.functions import Left
 
-from runs.models import RunBody, RunFlag
+from runs.models import Run, RunBody, RunFlag
 from runs.patience import TooSlowError, patience
 from runs.usage import Tokens
 from traces.findings import Calls, Fact, lookalikes
@@ -30,27 +30,11 @@ BEGINNING = 192 * 1024
 """… of each so many characters."""
 SMALLEST = 2_048
 """Bytes of an input that is too short for a cache."""
-BATCH = 20  # prompts in memory at once
+BATCH = 40  # prompts in memory at once
 
 T = TypeVar("T")
 
-_CALLS = """
-    SELECT r.id, octet_length(b.input), r.input_tokens, r.cache_read_tokens, r.cache_write_tokens, r.output_tokens,
-        r.reasoning_tokens, r.flags, r.price_ref
-    FROM runs_run r LEFT JOIN runs_runbody b ON b.project_id = r.project_id AND b.run_id = r.id
-    WHERE r.project_id = %s AND r.trace_id = %s AND r.type IN ('llm', 'tool', 'retriever') AND r.repeat_of IS NULL
-    ORDER BY r.started_at, r.id LIMIT %s
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call's narrow facts; `size` in bytes is None where it has no input."""
-
-    id: UUID
-    size: int | None
-    tokens: Tokens
-    price_ref: str | None
+TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
 
 @dataclass
@@ -73,84 +57,86 @@ class Reading:
         return not self.too_slow and read == (self.calls, self.inputs, self.prompts)
 
 
-def read(project_id: int, forest: Forest) -> Reading:
-    """Return what is known of a trace's calls; in at most three kinds of queries, each within SECONDS."""
-    calls = Calls.of(forest)
+def read(project_id: int, forest: Forest, calls: Calls) -> Reading:
+    """Return what is known of a trace's calls; three kinds of questions, each answered within SECONDS."""
     reading = Reading(calls=sum(map(len, calls.by.values())))
     try:
         with patience(SECONDS):
-            known = _calls(project_id, forest)
-            reading.calls_read = min(len(known), reading.calls)
-            reading.facts = {position: Fact(call.size) for position, call in known.items()}
-            _read_digests(project_id, known, calls, reading)
-            _read_prompts(project_id, forest, known, calls, reading)
+            _read_sizes(project_id, forest, calls, reading)
+            _read_digests(project_id, forest, calls, reading)
+            _read_prompts(project_id, forest, calls, reading)
     except TooSlowError:
         reading.too_slow = True
     return reading
 
 
-def _calls(project_id: int, forest: Forest) -> dict[int, Call]:
-    with connection.cursor() as cursor:
-        cursor.execute(_CALLS, [project_id, forest.trace_id, CALLS])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    found = {}
-    for run_id, size, given, cached, written, made, reasoning, flags, price_ref in rows:
-        tokens = Tokens(given, cached, written, made, reasoning, bool(flags & RunFlag.ESTIMATED))
-        if node := forest.find(run_id):
-            found[node.position] = Call(run_id, size, tokens, price_ref)
-    return found
+def _read_sizes(project_id: int, forest: Forest, calls: Calls, reading: Reading) -> None:
+    every = (position for positions in calls.by.values() for position in positions)
+    first = nsmallest(CALLS, every, key=lambda position: (forest.columns.starts[position], position))
+    size = Func(F("input"), function="octet_length", output_field=BigIntegerField())
+    sizes = dict(_bodies(project_id, forest, first, size))
+    reading.calls_read = len(first)
+    reading.facts = {position: Fact(sizes.get(position)) for position in first}
 
 
-def _read_digests(project_id: int, known: dict[int, Call], calls: Calls, reading: Reading) -> None:
-    alike = lookalikes(calls, {position: call.size for position, call in known.items()})
-    reading.inputs = len(alike)
-    wanted = {known[position].id: position for position in _within(alike, known, DIGESTED)}
-    reading.inputs_read = len(wanted)
-    digests = Func(F("input"), function="md5", output_field=TextField())
-    for batch in _batches(list(wanted), 1_000):
-        stored = RunBody.objects.filter(project_id=project_id, run_id__in=batch)
-        for run_id, digest in stored.values_list("run_id", digests):
-            reading.facts[wanted[run_id]] = Fact(known[wanted[run_id]].size, digest=digest)
+def _read_digests(project_id: int, forest: Forest, calls: Calls, reading: Reading) -> None:
+    sizes = {position: fact.size for position, fact in reading.facts.items()}
+    alike = lookalikes(calls, sizes)
+    wanted = list(_within(alike, sizes, DIGESTED))
+    reading.inputs, reading.inputs_read = len(alike), len(wanted)
+    digest = Func(F("input"), function="md5", output_field=TextField())
+    for position, value in _bodies(project_id, forest, wanted, digest):
+        reading.facts[position] = Fact(sizes[position], digest=value or "")
 
 
-def _read_prompts(project_id: int, forest: Forest, known: dict[int, Call], calls: Calls, reading: Reading) -> None:
-    groups = [
-        [position for position in positions if position in known and (known[position].size or 0) >= SMALLEST]
-        for positions in calls.models()
-    ]
-    groups = [group for group in groups if len(group) > 1]
+def _read_prompts(project_id: int, forest: Forest, calls: Calls, reading: Reading) -> None:
+    sizes = {position: fact.size for position, fact in reading.facts.items()}
+    long = ([one for one in positions if (sizes.get(one) or 0) >= SMALLEST] for positions in calls.models())
+    groups = [positions for positions in long if len(positions) > 1]
     first = sorted((position for group in groups for position in group), key=forest.columns.starts.__getitem__)
-    reading.prompts = len(first)
-    chosen = set(_within(first[:PROMPTS], known, COMPARED, most=BEGINNING))
-    reading.prompts_read = len(chosen)
-    for group in groups:
-        wanted = [position for position in group if position in chosen]
-        reading.facts |= dict(facts(_prompts(project_id, forest, known, wanted)))
+    chosen = set(_within(first[:PROMPTS], sizes, COMPARED, most=BEGINNING))
+    reading.prompts, reading.prompts_read = len(first), len(chosen)
+    group_of = {position: n for n, group in enumerate(groups) for position in group if position in chosen}
+    prompts = _prompts(project_id, forest, list(group_of), sizes)
+    for _, group in groupby(prompts, key=lambda prompt: group_of[prompt.position]):
+        reading.facts |= dict(facts(group))
 
 
-def _prompts(project_id: int, forest: Forest, known: dict[int, Call], positions: Sequence[int]) -> Iterator[Prompt]:
+def _prompts(
+    project_id: int, forest: Forest, positions: Sequence[int], sizes: Mapping[int, int | None]
+) -> Iterator[Prompt]:
     for batch in _batches(positions, BATCH):
-        ids = [known[position].id for position in batch]
-        stored = RunBody.objects.filter(project_id=project_id, run_id__in=ids)
-        texts = dict(stored.values_list("run_id", Left("input", BEGINNING)))
+        ids = [forest.node(position).id for position in batch]
+        rows = Run.objects.filter(project_id=project_id, id__in=ids).values_list("id", "flags", "price_ref", *TOKENS)
+        known = {run_id: (_tokens(flags, counts), ref) for run_id, flags, ref, *counts in rows}
+        texts = dict(_bodies(project_id, forest, batch, Left("input", BEGINNING)))
         for position in batch:
-            call, node = known[position], forest.node(position)
-            text = texts.get(call.id) or ""
-            yield Prompt(
-                position,
-                node.started_at,
-                text,
-                call.size or 0,
-                node.name,
-                call.tokens,
-                call.price_ref,
-            )
+            node = forest.node(position)
+            tokens, ref = known.get(node.id, (Tokens(), None))
+            text, size = texts.get(position) or "", sizes[position] or 0
+            yield Prompt(position, node.started_at, text, size, node.name, tokens, ref)
 
 
-def _within(positions: Iterable[int], known: dict[int, Call], room: int, most: int | None = None) -> Iterator[int]:
-    """Yield the positions whose inputs fit into so many bytes together, each counted with at most `most`."""
+def _tokens(flags: int, counts: Sequence[int | None]) -> Tokens:
+    given, cached, written, made, reasoning = counts
+    return Tokens(given, cached, written, made, reasoning, bool(flags & RunFlag.ESTIMATED))
+
+
+def _bodies(project_id: int, forest: Forest, positions: Sequence[int], value: Any) -> Iterator[tuple[int, Any]]:
+    """Yield (position, value) for the runs at these positions that have a body."""
+    for batch in _batches(positions, 1_000):
+        places = {forest.node(position).id: position for position in batch}
+        stored = RunBody.objects.filter(project_id=project_id, run_id__in=list(places))
+        for run_id, found in stored.values_list("run_id", value):
+            yield places[run_id], found
+
+
+def _within(
+    positions: Iterable[int], sizes: Mapping[int, int | None], room: int, most: int | None = None
+) -> Iterator[int]:
+    """Yield the first positions whose inputs fit into so many bytes together, each counted with at most `most`."""
     for position in positions:
-        size = known[position].size or 0
+        size = sizes[position] or 0
         room -= size if most is None else min(size, most)
         if room < 0:
             return

@@ -10,7 +10,7 @@ from projects.access import project_page
 from projects.models import Project
 from traces import findings_queries, queries
 from traces.critical import critical_path
-from traces.findings import Findings, find
+from traces.findings import Calls, Findings, find
 from traces.findings_queries import Reading
 from traces.tree import Forest
 
@@ -42,5 +42,6 @@ def trace_findings(request: HttpRequest, project: Project, trace_id: UUID) -> Ht
 
 
 def _findings(project: Project, forest: Forest) -> tuple[Findings, Reading]:
-    reading = findings_queries.read(project.pk, forest)
-    return find(forest, reading.facts, critical_path(forest)), reading
+    calls = Calls.of(forest)
+    reading = findings_queries.read(project.pk, forest, calls)
+    return find(forest, calls, reading.facts, critical_path(forest)), reading

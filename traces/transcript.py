@@ -5,8 +5,9 @@ searches, events and steps by start. What only wraps is seen through: plain span
 chains, whose name then stands with their cards. An agent or a long chain is one folded card, with a level of its own.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Final
@@ -19,7 +20,9 @@ CARDS: Final = 40
 SHORT: Final = 8
 """Cards that a chain may hold to be told in place; a longer one is a folded card."""
 LOOKBACK: Final = 3
-"""Model calls before a page that are read again to know what its calls repeat."""
+"""Model calls before a page that are read again to know what its calls repeat …"""
+REACH: Final = 160
+"""… looked for among so many cards."""
 _NAMES: Final = 3  # of chains around a card that are kept
 
 Path = tuple[str, ...]
@@ -65,14 +68,29 @@ class Card:
 
 @dataclass(frozen=True)
 class Level:
-    """What happened inside `top` (None: there is no run around it), each card once: by group, then start.
+    """What happened inside `top` (None: there is no run around it), each run that is told once, as (position, path).
 
-    Orphans and runs whose parents lead in a circle come after the tree.
+    By group, then start: orphans and runs whose parents lead in a circle come after the tree, from `apart` on.
     """
 
-    forest: Forest
+    plan: "_Plan"
     top: Node | None
-    cards: list[Card]
+    told: list[tuple[int, Path]]
+    apart: list[tuple[int, Group]] = field(default_factory=list)  # where a group other than the tree begins
+
+    def __len__(self) -> int:
+        return len(self.told)
+
+    def card(self, place: int) -> Card:
+        """Return the card at a place."""
+        position, path = self.told[place]
+        group = next((group for begin, group in reversed(self.apart) if begin <= place), Group.TREE)
+        kind, inside = self.plan.kind(position), self.plan.inner[position]
+        return Card(self.plan.forest.node(position), kind, path, inside, group)
+
+    def cards(self, begin: int = 0, stop: int | None = None) -> list[Card]:
+        """Return the cards from one place to before another."""
+        return [self.card(place) for place in range(begin, len(self) if stop is None else stop)]
 
     @cached_property
     def above(self) -> list[Node]:
@@ -83,22 +101,26 @@ class Level:
     def bounds(self) -> list[int]:
         """Where each page begins, and at last the number of cards. Cards that are added later leave it as it is."""
         bounds = [0]
-        while bounds[-1] < len(self.cards):
+        while bounds[-1] < len(self):
             bounds.append(self._end(bounds[-1]))
         return bounds
 
     def page(self, start: UUID | None = None) -> "Page":
         """Return the page that holds a card, the first one where there is no such card."""
-        place = next((n for n, card in enumerate(self.cards) if card.id == start), 0) if start else 0
-        number = next((n for n, bound in enumerate(self.bounds[1:]) if place < bound), 0)
-        begin = self.bounds[number]
-        stop = self.bounds[number + 1] if number + 1 < len(self.bounds) else begin
-        return Page(self, begin, stop, self.bounds[number - 1] if number else 0)
+        node = self.plan.forest.find(start)
+        place = 0 if node is None else next((n for n, told in enumerate(self.told) if told[0] == node.position), 0)
+        number = max(bisect_right(self.bounds, place) - 1, 0)
+        stop = self.bounds[min(number + 1, len(self.bounds) - 1)]
+        return Page(self, self.bounds[number], stop, self.bounds[max(number - 1, 0)])
+
+    def is_call(self, place: int) -> bool:
+        """Tell whether a card is a model call."""
+        return self.plan.kind(self.told[place][0]) is Kind.MODEL
 
     def _end(self, begin: int) -> int:
         """Return where a page that begins there ends: not between a model call and the tools that it called."""
-        stop, most = min(begin + CARDS, len(self.cards)), min(begin + CARDS + CARDS // 2, len(self.cards))
-        while stop < most and self.cards[stop].kind in (Kind.TOOL, Kind.SEARCH):
+        stop, most = min(begin + CARDS, len(self)), min(begin + CARDS + CARDS // 2, len(self))
+        while stop < most and self.plan.kind(self.told[stop][0]) in (Kind.TOOL, Kind.SEARCH):
             stop += 1
         return stop
 
@@ -115,12 +137,12 @@ class Page:
     @property
     def cards(self) -> list[Card]:
         """The cards of the page."""
-        return self.level.cards[self.begin : self.stop]
+        return self.level.cards(self.begin, self.stop)
 
     @property
     def total(self) -> int:
         """Cards of the whole level."""
-        return len(self.level.cards)
+        return len(self.level)
 
     @property
     def is_first(self) -> bool:
@@ -146,29 +168,25 @@ class Page:
     @property
     def after_id(self) -> UUID | None:
         """The card that the next page begins with."""
-        return None if self.is_last else self.level.cards[self.stop].id
+        return None if self.is_last else self.level.card(self.stop).id
 
     @property
     def before_id(self) -> UUID | None:
         """The card that the page before begins with."""
-        return None if self.is_first else self.level.cards[self.before].id
+        return None if self.is_first else self.level.card(self.before).id
 
     @property
     def earlier_calls(self) -> list[Card]:
         """The last model calls before the page, oldest first: what its calls repeat is not told again."""
-        found: list[Card] = []
-        for place in range(self.begin - 1, max(self.begin - 1 - 4 * CARDS, -1), -1):
-            if self.level.cards[place].kind is Kind.MODEL:
-                found.insert(0, self.level.cards[place])
-            if len(found) == LOOKBACK:
-                break
-        return found
+        reach = range(self.begin - 1, max(self.begin - 1 - REACH, -1), -1)
+        calls = [place for place in reach if self.level.is_call(place)][:LOOKBACK]
+        return [self.level.card(place) for place in reversed(calls)]
 
     @property
     def later_call(self) -> Card | None:
         """The next model call after the page, which may hold results of tools that the page's last call asked for."""
-        after = self.level.cards[self.stop : self.stop + CARDS]
-        return next((card for card in after if card.kind is Kind.MODEL), None)
+        reach = range(self.stop, min(self.stop + REACH, self.total))
+        return next((self.level.card(place) for place in reach if self.level.is_call(place)), None)
 
 
 def level(forest: Forest, top: UUID | None = None) -> Level:
@@ -180,7 +198,7 @@ def level(forest: Forest, top: UUID | None = None) -> Level:
     chosen = forest.find(top)
     if chosen is None:
         return plan.whole()
-    return plan.inside(chosen) if plan.inner[chosen.position] else Level(forest, None, plan.told([chosen.position]))
+    return plan.inside(chosen) if plan.inner[chosen.position] else Level(plan, None, plan.told([chosen.position]))
 
 
 class _Plan:
@@ -199,26 +217,25 @@ class _Plan:
     def whole(self) -> Level:
         """Return the level of the root, then orphans and odd runs."""
         tops = {group: [node.position for node in nodes] for group, nodes in self.forest.tops.items()}
-        cards: list[Card] = []
-        root = self.forest.root
-        first = Level(self.forest, None, [])
-        if root is not None:
-            tree = tops.pop(Group.TREE)
-            first = self.inside(root) if self.inner[root.position] else Level(self.forest, None, self.told(tree))
+        tree, root = tops.pop(Group.TREE, []), self.forest.root
+        first = self.inside(root) if root and self.inner[root.position] else Level(self, None, self.told(tree))
+        told, apart = first.told, []
         for group, positions in tops.items():
-            cards += self.told(positions, group)
-        return Level(self.forest, first.top, [*first.cards, *cards])
+            apart.append((len(told), group))
+            told += self.told(positions)
+        return Level(self, first.top, told, apart)
 
     def inside(self, top: Node) -> Level:
         """Return the level of a run that has one."""
-        cards = self.told(self.forest.children(top.position))
-        while len(cards) == 1 and cards[0].kind is Kind.GROUP and cards[0].node.type == "chain":
-            cards = self.told(self.forest.children(cards[0].node.position))
-        return Level(self.forest, top, cards)
+        told = self.told(self.forest.children(top.position))
+        while len(told) == 1 and self._is_long_chain(told[0][0]):
+            told = self.told(self.forest.children(told[0][0]))
+        return Level(self, top, told)
 
-    def told(self, positions: Iterable[int], group: Group = Group.TREE) -> list[Card]:
-        """Return the cards of these runs, those of runs that are seen through in their place, by start."""
-        cards: list[Card] = []
+    def told(self, positions: Iterable[int]) -> list[tuple[int, Path]]:
+        """Return which of these runs are told, those within runs that are seen through in their place, by start."""
+        told: list[tuple[int, Path]] = []
+        starts = self.forest.columns.starts
         stack: list[tuple[int, Path]] = [(position, ()) for position in positions]
         while stack:
             position, path = stack.pop()
@@ -226,13 +243,16 @@ class _Plan:
                 path = self._within(position, path)
                 stack.extend((child, path) for child in self.forest.children(position))
             else:
-                cards.append(self._card(position, path, group))
-        return sorted(cards, key=lambda card: (card.node.start_us, card.node.position))
+                told.append((position, path))
+        return sorted(told, key=lambda one: (starts[one[0]], one[0]))
 
-    def _card(self, position: int, path: Path, group: Group) -> Card:
-        node, inside = self.forest.node(position), self.inner[position]
-        kind = _KINDS.get(node.type) or (Kind.GROUP if inside else Kind.STEP)
-        return Card(node=node, kind=kind, path=path, inside=inside, group=group)
+    def kind(self, position: int) -> Kind:
+        """Return how a run is drawn."""
+        known = _KINDS.get(self.forest.columns.types[position])
+        return known or (Kind.GROUP if self.inner[position] else Kind.STEP)
+
+    def _is_long_chain(self, position: int) -> bool:
+        return self.forest.columns.types[position] == "chain" and self.inner[position] > 0
 
     def _within(self, position: int, path: Path) -> Path:
         columns = self.forest.columns
