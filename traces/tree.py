@@ -260,6 +260,10 @@ class Forest:
         """Return how many of the positions from `start` to before `stop` failed."""
         return self._totals.errors[stop] - self._totals.errors[start]
 
+    def cost_between(self, start: int, stop: int) -> int:
+        """Return what the positions from `start` to before `stop` cost, in 10⁻¹⁰ USD."""
+        return self._totals.cost[stop] - self._totals.cost[start]
+
     @property
     def sums(self) -> Sums:
         """Figures of everything."""

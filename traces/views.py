@@ -1,12 +1,15 @@
 """The page of one trace, with its tree, waterfall and selected run."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from lunary_dash.htmx import render_page, wants_partial
@@ -15,9 +18,14 @@ from projects.models import Project
 from runs.detail import Detail, detail
 from runs.lookup import find_run
 from runs.models import Run
-from traces import queries
+from traces import alive, queries
 from traces.address import Address, uuids
-from traces.outline import branch, outline
+from traces.find_views import panel_at_once
+from traces.outline import MOST, Mark, branch, outline
+from traces.queries import Trace
+from traces.sieve import tally
+
+MARKS = {mark.value: mark for mark in Mark}
 
 
 @require_GET
@@ -32,15 +40,63 @@ def trace_page(request: HttpRequest, project: Project, trace_id: str) -> HttpRes
     if trace is None:
         return _elsewhere(project, trace_id)
     selected = address.run if address.run in trace.forest else trace.head.id
-    context = {
-        "trace": trace,
-        "address": address,
-        "outline": outline(trace.forest, address.ask(address.run)),
+    context = _tree(trace, address) | {
         "selected": selected,
         "is_chosen": address.run == selected,
         "detail": _detail(project, selected),
+        "panel": panel_at_once(project, trace.forest, address),
     }
     return render_page(request, "traces/page.html", context)
+
+
+@require_POST
+@project_page()
+def trace_alive(request: HttpRequest, project: Project, trace_id: UUID) -> HttpResponse:
+    """Answer an open page that asks whether its trace has changed: 204, or the page anew with the rows it has.
+
+    Nothing is written: what the reader sees is only too long for an address. `token` is that of the page's last
+    answer, `row` a run it shows, with its marks (`traces.outline.Mark`) behind a dot.
+    """
+    now, state = timezone.now(), alive.state(project.pk, trace_id)
+    if state is not None and alive.is_current(request.POST.get("token", ""), state, now):
+        return HttpResponse(status=204)
+    trace = queries.trace(project.pk, trace_id) if state is not None else None
+    if trace is None or state is None:  # its parent came, and it is part of another trace now
+        return HttpResponseClientRedirect(_elsewhere(project, str(trace_id))["Location"])
+    address = Address.parse(request.GET)
+    context = _tree(trace, address, state, _seen(request.POST.getlist("row")))
+    context |= {"selected": address.run or trace.head.id}
+    return render_page(request, "traces/page.html", context)
+
+
+def _tree(
+    trace: Trace, address: Address, state: str = "", seen: Mapping[UUID, frozenset[Mark]] | None = None
+) -> dict[str, Any]:
+    """Return what the tree's template shows; without a `state` the page asks once what it has missed since."""
+    now = timezone.now()
+    pulse = alive.pulse(trace.forest, now, trace.head.received_at)
+    shown = outline(trace.forest, address.ask(address.run, pulse.live_us(now)), seen)
+    return {
+        "trace": trace,
+        "address": address,
+        "outline": shown,
+        "pulse": pulse,
+        "token": pulse.token(state),
+        "begun": address.begun(shown.top),
+        "tally": tally(trace.forest),
+    }
+
+
+def _seen(texts: Iterable[str]) -> dict[UUID, frozenset[Mark]]:
+    """Return the rows that a page says it shows, with what stands beside them; at most MOST."""
+    found: dict[UUID, frozenset[Mark]] = {}
+    for text in texts:
+        run_id, _, marks = text.partition(".")
+        for known in uuids([run_id]):
+            found[known] = frozenset(MARKS[mark] for mark in marks if mark in MARKS)
+        if len(found) >= MOST:
+            break
+    return found
 
 
 def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Address) -> HttpResponse:
@@ -52,7 +108,8 @@ def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Addre
     forest = queries.forest(project.pk, trace_id)
     if forest is None:
         raise Http404("trace not found")
-    lines = branch(forest, address.ask(None))
+    now = timezone.now()
+    lines = branch(forest, address.ask(address.run, alive.pulse(forest, now).live_us(now)))
     context = {"lines": lines, "address": address, "selected": address.run}
     return render_page(request, "traces/_lines.html", context)
 
