@@ -85,6 +85,14 @@ log_events = st.builds(
     LogEvent, run_id=st.sampled_from(IDS), at=times, level=st.just("info"), message=texts, extra=st.none()
 )
 
+# Everybody stays in one team: whose move a run saw depends on the order, and is meant to.
+sightings = st.builds(
+    lambda user_id, at, props: UserSeen(user_id=user_id, at=at, props=props and props | {"teamId": f"team {user_id}"}),
+    st.sampled_from(["ann", "ben"]),
+    times,
+    st.none() | st.just({"organizationId": "o9"}) | st.just({"plan": "pro"}),
+)
+
 
 def batch_of(events: Sequence[object]) -> Batch:
     """Return the events as one request's batch."""

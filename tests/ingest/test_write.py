@@ -30,11 +30,12 @@ from tests.ingest.event_sets import (
     log_events,
     message_events,
     run_events,
+    sightings,
 )
 
 NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
 everything = st.lists(
-    run_events(parents=[*MESSAGE_IDS[:3], *THREADS[:1]]) | message_events() | feedback_events | log_events,
+    run_events(parents=[*MESSAGE_IDS[:3], *THREADS[:1]]) | message_events() | feedback_events | log_events | sightings,
     min_size=1,
     max_size=14,
 )
