@@ -106,6 +106,7 @@ class _Teller:
         self.opening = Counter(key for message in opening if (key := words.key(message)))
         self.calls: list[Counter[Key]] = []  # keys of what each model call was given and made
         self.waiting: list[Asked] = []
+        self.instructed: set[Key] = set()  # system prompts that were told
 
     def recall(self, body: Body) -> None:
         """Take in a model call that is not told."""
@@ -148,7 +149,7 @@ class _Teller:
         given, made = words.chat(body.input, "user"), words.chat(body.output, "assistant")
         fresh = self.fresh(given)
         self.hear(given)
-        told.instructions = words.shown([message for message in fresh if message.folded])
+        told.instructions = words.shown([one for one in fresh if one.folded and words.key(one) not in self.instructed])
         rest = [message for message in fresh if not message.folded]
         told.left_out = max(len(rest) - MOST_SAID, 0)
         rest = rest[-MOST_SAID:]
@@ -162,6 +163,7 @@ class _Teller:
         told.asked = self._remember(given, made)
 
     def _remember(self, given: Sequence[Message], made: Sequence[Message]) -> list[Asked]:
+        self.instructed.update(key for message in given if message.folded and (key := words.key(message)))
         self.calls.append(Counter(key for message in (*given, *made) if (key := words.key(message))))
         calls = [part for message in made for part in message.parts[:MOST_PARTS] if part.kind == "call"]
         asked = [Asked(part, result=part.result) for part in (words.cut(call, SHORT) for call in calls)]
