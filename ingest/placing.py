@@ -57,13 +57,16 @@ class Placing:
         `adopted` are ids that gained stored children by an alias.
         """
         outside = self._outside(adopted)
+        parents = {own.parent_id for own in self.loose.values()}
         moved: dict[str, Lineage] = {}
         for _ in range(ROUNDS):
             placed = lineage.resolve(self.loose, outside | moved)
             again = lineage.spread(self._changed(placed, adopted, outside), self._children, self.loose.__contains__)
             if again == moved:
                 break
-            moved = again
+            before, moved = moved, again
+            if not any(parent in moved or parent in before for parent in parents):
+                break  # nothing of the batch hangs below what moved
         self.places |= moved
         self.places |= placed
         return self._finish(moved)

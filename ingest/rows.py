@@ -146,6 +146,12 @@ _UPDATE: Final = (
     f" FROM unnest(%s::int[], {', '.join('%s::uuid[]' if name == 'id' else '%s::text[]' for name in COLUMNS)})"
     f" AS s(project_id, {', '.join(COLUMNS)}) WHERE r.project_id = s.project_id AND r.id = s.id"
 )
+_PLACE: Final = ("id", "trace_id", "chat_id", "thread_id", "user_id", "team_id", "organization_id", "flags")
+_MOVE: Final = (
+    f"UPDATE runs_run AS r SET {', '.join(f'{name} = s.{name}' for name in _PLACE[1:])}"
+    f" FROM unnest(%s::int[], {', '.join('%s::' + _TYPES.get(name, 'text') + '[]' for name in _PLACE)})"
+    f" AS s(project_id, {', '.join(_PLACE)}) WHERE r.project_id = s.project_id AND r.id = s.id"
+)
 _COPY_BODIES: Final = "COPY runs_runbody (project_id, run_id, input, output, error, params, metadata, usage) FROM STDIN"
 _TEXT_BODIES: Final = ("input", "output", "error", "params", "usage")
 
@@ -230,6 +236,12 @@ def update(db: Db, project_id: int, rows: Sequence[Row]) -> None:
     """Overwrite known runs with what `fold.merge` made of them."""
     columns = [texts(_parameter(name, getattr(row, name)) for row in rows) for name in COLUMNS]
     db.execute(_UPDATE, (plain(project_id for _ in rows), *columns))
+
+
+def move(db: Db, project_id: int, rows: Sequence[Row]) -> None:
+    """Overwrite what known runs take from above: their place, and whose they are."""
+    columns = [texts(_parameter(name, getattr(row, name)) for row in rows) for name in _PLACE]
+    db.execute(_MOVE, (plain(project_id for _ in rows), *columns))
 
 
 def insert_bodies(db: Db, project_id: int, bodies: Iterable[Body]) -> None:

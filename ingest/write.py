@@ -207,10 +207,13 @@ class _Storing:
         self._remove(talk.gone)
         new = [row for run_id, row in self.final.items() if run_id not in self.stored]
         known = [row for run_id, row in self.final.items() if run_id in self.stored]
+        beneath = {row.id: row for row in known if row.id not in changes and row.id not in talk.rows}
         if new:
             rows.insert(self.db, self.project_id, new)
-        if known:
-            rows.update(self.db, self.project_id, known)
+        if len(beneath) < len(known):
+            rows.update(self.db, self.project_id, [row for row in known if row.id not in beneath])
+        if beneath:
+            rows.move(self.db, self.project_id, list(beneath.values()))
         threads.write_moves(self.db, self.project_id, talk.moved)
         self._write_bodies(changes)
         self._book(new, talk.gone)
