@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from projects.models import Account, Membership, Project, Role, Workspace
-from runs.models import EndUser, Feedback, Message, Run, RunBody, RunFlag, RunLog, Side, StaleHour
+from runs.models import EndUser, Feedback, Message, Run, RunBody, RunFlag, RunLog, Side, StaleHour, UsageBucket
 
 _numbers = count(1)
 
@@ -176,3 +176,13 @@ def stale(*runs: Run) -> None:
         (one.project_id, one.started_at.replace(minute=0, second=0, microsecond=0)) for one in runs
     }:
         StaleHour.objects.create(project_id=project_id, hour=hour, id=uuid4(), marked_at=timezone.now())
+
+
+def usage(project: Project, type: str, name: str, runs: int = 1) -> UsageBucket:
+    """Store an hourly sum of this hour, as rollups make them."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    figures = ("errors", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+    nothing = dict.fromkeys((*figures, "cost", "unpriced", "duration_ms", "timed"), 0)
+    return UsageBucket.objects.create(
+        project_id=project.pk, hour=hour, type=type, name=name, team_id="", organization_id="", runs=runs, **nothing
+    )

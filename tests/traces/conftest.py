@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from projects.models import Project
 from runs.models import Message, Run
 from tests import make
 from tests.make import People
+from traces import summaries
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Site:
         response = self.client(person).get(self.url(path), headers=headers)
         assert response.status_code == 200, f"{response.status_code} {response.headers.get('Location', '')}"
         return response.content.decode()
+
+
+def summarise(project: Project) -> None:
+    """Make summaries of all the project's traces, which rows that a test stores by itself don't ask for."""
+    roots = Run.objects.filter(project_id=project.pk, id=F("trace_id")).values_list("id", flat=True)
+    summaries.recompute(project.pk, list(roots))
 
 
 @dataclass(frozen=True)
