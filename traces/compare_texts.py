@@ -142,7 +142,7 @@ def _entries(text: str | None) -> Iterator[tuple[str, str]]:
         key, value = stack.pop()
         if isinstance(value, dict) and value:
             stack += [(f"{key}.{name}" if key else str(name), inner) for name, inner in reversed(value.items())]
-        elif value is not None:
+        elif value is not None and (key or value != {}):
             yield key, _short(value)
 
 

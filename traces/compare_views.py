@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.views.decorators.http import require_GET
 from django_htmx.middleware import HtmxDetails
 
@@ -13,6 +12,7 @@ from lunary_dash.htmx import render_page, wants_partial
 from projects.access import project_page
 from projects.models import Project
 from traces import compare
+from traces.address import uuids
 from traces.compare_address import Chosen, CompareAddress
 from traces.compare_rows import ROWS, shows_everything, table
 
@@ -27,29 +27,32 @@ def trace_compare(request: HttpRequest, project: Project) -> HttpResponse:
     texts = ticked or [text for name in ("a", "b") if (text := request.GET.get(name, "").strip())]
     if len(texts) != 2:
         return _pick(request, project, texts, too_many=len(texts) > 2)
+    a, b = (next(uuids([text]), None) for text in texts)
+    if a and b and not ticked and [str(a), str(b)] == texts:
+        address = CompareAddress.parse(a, b, request.GET)
+        if wants_partial(request) and _target(request) == "drawer" and address.pair and not address.pair.lone:
+            context = _detail(project, address, address.pair) | {"address": address}
+            return render_page(request, PAGE, context, partial="detail")
+        if found := compare.comparison(project.pk, a, b):
+            return _compared(request, project, address, found)
+    return _resolved(request, project, texts, is_ticked=bool(ticked))
+
+
+def _resolved(request: HttpRequest, project: Project, texts: list[str], *, is_ticked: bool) -> HttpResponse:
+    """Lead to the traces that two texts mean, the earlier first where they were ticked; 404 where one means none."""
     traces = [compare.trace_of(project.pk, text) for text in texts]
     known = [trace for trace in traces if trace]
     if len(known) < 2:
         missing = [text for text, trace in zip(texts, traces, strict=True) if trace is None]
         return _pick(request, project, texts, missing=missing)
-    if ticked:
-        a, b = compare.in_order_of_start(project.pk, known)
-        return redirect(f"{request.path}?a={a}&b={b}")
-    a, b = known
-    address = CompareAddress.parse(a, b, request.GET)
-    if [str(address.a), str(address.b)] != texts:
-        return redirect(f"{request.path}{address}")
-    return _compared(request, project, address)
+    a, b = compare.in_order_of_start(project.pk, known) if is_ticked else known
+    return redirect(f"{request.path}{CompareAddress.parse(a, b, request.GET)}")
 
 
-def _compared(request: HttpRequest, project: Project, address: CompareAddress) -> HttpResponse:
+def _compared(
+    request: HttpRequest, project: Project, address: CompareAddress, found: compare.Comparison
+) -> HttpResponse:
     pair = address.pair
-    if pair and not pair.lone and wants_partial(request) and _target(request) == "drawer":
-        context = _detail(project, address, pair) | {"address": address}
-        return render_page(request, PAGE, context, partial="detail")
-    found = compare.comparison(project.pk, address.a, address.b)
-    if found is None:
-        raise Http404("trace not found")
     chosen = found.alignment.find(pair.any) if pair else None
     everything = shows_everything(found.alignment, asked=address.everything)
     shown = table(
@@ -112,13 +115,8 @@ def _pick(
 @project_page()
 def trace_compare_with(request: HttpRequest, project: Project, trace_id: UUID) -> HttpResponse:
     """Offer traces to compare this one with: the same agent's before and after, or any by its id or address."""
-    if compare.trace_of(project.pk, str(trace_id)) != trace_id:
-        raise Http404("trace not found")
     root, offered = compare.candidates(project.pk, trace_id)
+    if root is None and compare.trace_of(project.pk, str(trace_id)) != trace_id:
+        raise Http404("trace not found")
     context = {"trace_id": trace_id, "root": root, "candidates": offered}
     return render_page(request, "traces/compare_pick.html", context, partial="offer")
-
-
-def compare_url(project: Project, a: UUID, b: UUID) -> str:
-    """Return the address of a comparison."""
-    return f"{reverse('trace_compare', args=[project.public_id])}?a={a}&b={b}"

@@ -19,7 +19,8 @@ MOST_SPANS = 2_000
 ALIKE = 0.2
 """Lines with less than this share of their words in common are shown as replaced, not as confetti."""
 CONTEXT = 3  # lines shown around a change
-LINE = 240  # characters shown of a longer line around a change
+LINE = 240  # characters shown of a longer line around a change, up to where a word of WORD characters ends
+WORD = 40
 FOLDED = 16 * 1024  # characters of an unchanged stretch that can be unfolded
 
 # A word is whatever is neither blank nor punctuation: marks, joiners and emoji belong to it. Han, kana and other
@@ -245,7 +246,7 @@ def _first_lines(text: str) -> str:
     for _ in range(CONTEXT):
         end = text.find("\n", end, end + LINE) + 1
         if end == 0:
-            return text[:LINE]
+            return text[:LINE][: text.rfind(" ", LINE - WORD, LINE) + 1 or LINE]
     return text[:end]
 
 
@@ -254,6 +255,7 @@ def _last_lines(text: str) -> str:
     for _ in range(CONTEXT + 1):
         found = text.rfind("\n", max(0, start - LINE), start)
         if found < 0:
-            return text[-LINE:]
+            blank = text.find(" ", len(text) - LINE, len(text) - LINE + WORD)
+            return text[blank if blank >= 0 else len(text) - LINE :]
         start = found
     return text[start + 1 :]
