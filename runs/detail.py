@@ -182,8 +182,11 @@ class Detail:
         return self.run.cost is not None or (self.is_model_call and self.run.status == "success")
 
 
-def detail(project: Project, run: Run) -> Detail:
-    """Return everything a run's detail shows, in a bounded number of queries whatever its trace or thread holds."""
+def detail(project: Project, run: Run, *, counts_steps: bool = True) -> Detail:
+    """Return everything a run's detail shows, in a bounded number of queries whatever its trace or thread holds.
+
+    `counts_steps` says which step of its trace it is, for which all of the trace's runs are looked at.
+    """
     shown = feedback.shown(project.pk, [feedback.Place(run.id, run.chat_id, run.thread_id, run.trace_id, run.type)])
     relatives = _relatives(project.pk, run)
     logs = RunLog.objects.filter(project_id=project.pk, run_id=run.id).order_by("at", "digest")[:MOST_LOGS]
@@ -193,7 +196,7 @@ def detail(project: Project, run: Run) -> Detail:
         carried=carried(project.pk, run.id),
         user=people(project.pk, [run.user_id]).get(run.user_id or ""),
         feedback=shown.get(run.id, Shown()),
-        place=_place(project.pk, run, relatives),
+        place=_place(project.pk, run, relatives, counts_steps=counts_steps),
         parent=_parent(run, relatives),
         children=Run.objects.filter(project_id=project.pk, parent_id=run.id).count(),
         siblings=_siblings(run),
@@ -232,9 +235,9 @@ def _parent(run: Run, relatives: Mapping[UUID, Run]) -> Parent | None:
     return Parent(run.parent_id, relatives.get(run.parent_id)) if run.parent_id else None
 
 
-def _place(project_id: int, run: Run, relatives: Mapping[UUID, Run]) -> Place:
+def _place(project_id: int, run: Run, relatives: Mapping[UUID, Run], *, counts_steps: bool) -> Place:
     step = steps = turn = turns = 0
-    if run.trace_id:
+    if run.trace_id and counts_steps:
         trace = Run.objects.filter(project_id=project_id, trace_id=run.trace_id).exclude(type="span")
         before = Q(started_at__lt=run.started_at) | Q(started_at=run.started_at, id__lte=run.id)
         counted = trace.aggregate(steps=Count("id"), step=Count("id", filter=before))

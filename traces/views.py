@@ -15,7 +15,6 @@ from django_htmx.middleware import HtmxDetails
 from lunary_dash.htmx import render_page, wants_partial
 from projects.access import project_page
 from projects.models import Project
-from runs.detail import Detail, detail
 from runs.lookup import find_run
 from runs.models import Run
 from traces import alive, queries
@@ -23,6 +22,7 @@ from traces.address import Address, uuids
 from traces.find_views import panel_at_once
 from traces.outline import MOST, Mark, branch, outline
 from traces.queries import Trace
+from traces.selected import selected
 from traces.sieve import tally
 
 MARKS = {mark.value: mark for mark in Mark}
@@ -39,11 +39,11 @@ def trace_page(request: HttpRequest, project: Project, trace_id: str) -> HttpRes
     trace = queries.trace(project.pk, known) if known else None
     if trace is None:
         return _elsewhere(project, trace_id)
-    selected = address.run if address.run in trace.forest else trace.head.id
+    chosen = address.run if address.run in trace.forest else trace.head.id
     context = _tree(trace, address) | {
-        "selected": selected,
-        "is_chosen": address.run == selected,
-        "detail": _detail(project, selected),
+        "selected": chosen,
+        "is_chosen": address.run == chosen,
+        **_selected(project, chosen),
         "panel": panel_at_once(project, trace.forest, address),
     }
     return render_page(request, "traces/page.html", context)
@@ -81,6 +81,7 @@ def _tree(
         "address": address,
         "outline": shown,
         "pulse": pulse,
+        "live_ms": shown.took_ms if pulse.is_live else None,
         "token": pulse.token(state),
         "begun": address.begun(shown.top),
         "tally": tally(trace.forest),
@@ -102,8 +103,8 @@ def _seen(texts: Iterable[str]) -> dict[UUID, frozenset[Mark]]:
 def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Address) -> HttpResponse:
     """Answer htmx: the detail of a run, which reads nothing of the tree, or the lines of a list that is opened."""
     if cast(HtmxDetails, getattr(request, "htmx", None)).target == "detail":
-        context: dict[str, Any] = {"detail": _detail(project, address.run or queries.head_id(project.pk, trace_id))}
-        context |= {"address": address, "is_chosen": True}
+        context: dict[str, Any] = {"address": address, "is_chosen": True}
+        context |= _selected(project, address.run or queries.head_id(project.pk, trace_id))
         return render_page(request, "traces/page.html", context, partial="detail")
     forest = queries.forest(project.pk, trace_id)
     if forest is None:
@@ -114,11 +115,11 @@ def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Addre
     return render_page(request, "traces/_lines.html", context)
 
 
-def _detail(project: Project, run_id: UUID | None) -> Detail:
-    run = find_run(project.pk, str(run_id)) if run_id else None
-    if run is None:
+def _selected(project: Project, run_id: UUID | None) -> Mapping[str, Any]:
+    found = selected(project, run_id) if run_id else None
+    if found is None:
         raise Http404("run not found")
-    return detail(project, run)
+    return found
 
 
 def _elsewhere(project: Project, text: str) -> HttpResponse:

@@ -1,5 +1,6 @@
 // Search inside a trace. Without this script every hit, and the one before and after it, is a link; with it Enter and
-// Shift+Enter walk the hits, a hit whose row is on the page is opened there, and its words are marked in the detail.
+// Shift+Enter walk the hits, a hit whose row is on the page is selected there (as are the parent and the siblings of a
+// run), and the words are marked in the detail.
 const hitsPanel = () => document.querySelector("[data-hits]");
 const findForm = () => document.querySelector("form[data-find]");
 const findInput = () => findForm()?.elements.namedItem("find");
@@ -12,19 +13,23 @@ function showCurrent(hit) {
   for (const old of panel.querySelectorAll("a.hit[aria-current]")) old.removeAttribute("aria-current");
   hit.setAttribute("aria-current", "true");
   hit.scrollIntoView({ block: "nearest" });
-  const number = panel.querySelector("[data-hit-number]");
-  if (number) number.textContent = `${hit.dataset.number} of `;
+  for (const number of document.querySelectorAll("[data-hit-number]")) number.textContent = `${hit.dataset.number} of `;
 }
 
-// Opens a hit where its row is on the page; tells whether it was.
-function openHere(hit) {
-  const row = treeRow(hit.dataset.hit);
+// Selects a run whose row is on the page, its ancestors opened; tells whether it is.
+function selectRow(id) {
+  const row = treeRow(id);
   if (!row) return false;
   for (let list = row.closest("details"); list; list = list.parentElement.closest("details")) list.open = true;
-  showCurrent(hit);
   row.click();
-  row.scrollIntoView({ block: "center" });
+  row.scrollIntoView({ block: "nearest" });
   return true;
+}
+
+function openHere(hit) {
+  const here = selectRow(hit.dataset.hit);
+  if (here) showCurrent(hit);
+  return here;
 }
 
 // Goes to the hit before (-1) or after (1) the selected one.
@@ -48,6 +53,8 @@ document.addEventListener("click", (event) => {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
   const hit = event.target.closest("a.hit");
   if (hit && openHere(hit)) event.preventDefault();
+  const around = event.target.closest("#detail a[data-run]"); // its parent and siblings
+  if (around && selectRow(around.dataset.run)) event.preventDefault();
   const walk = event.target.closest("[data-hit-step]");
   if (walk) {
     event.preventDefault();
