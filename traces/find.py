@@ -175,6 +175,8 @@ class _Before:
 def _opened(window: str, *, whole: bool) -> tuple[_Before, bool]:
     """Return what stands before a match in its own string, its key in front, and whether it is in a string at all."""
     opened = _OPENED.search(window)
+    if opened is None and not whole:  # nothing but strings is so long without a quote
+        return _Before(window, cut=True), True
     if opened is None or _BETWEEN.match(opened["text"]):
         return _Before(window, not whole), False
     key = f"{opened['key']}: " if opened["key"] else ""

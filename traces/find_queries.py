@@ -17,6 +17,7 @@ SECONDS: Final = 3.0
 FIRST_BATCH: Final = 1000  # runs
 LARGEST_BATCH: Final = 8000
 QUICK: Final = 0.3  # seconds: a batch that took less is followed by a larger one
+LONGEST_ESCAPE: Final = 7  # characters: \\\\u00e9
 FIELDS: Final = ("error", "output", "input")
 """Fields that are searched, the most telling first: an input repeats what earlier runs said."""
 
@@ -29,14 +30,20 @@ SEARCH: Final = """
     CROSS JOIN LATERAL (
         SELECT least({plain}, CASE WHEN strpos(low.text, {backslash}) > 0 THEN {escaped} END) AS at OFFSET 0
     ) AS maybe
-    CROSS JOIN LATERAL (SELECT CASE WHEN maybe.at > 0 THEN {mask} END AS text OFFSET 0) AS kept
+    CROSS JOIN LATERAL (
+        SELECT strpos(substr(low.text, greatest(maybe.at - {escape}, 1), {escape} + {longest}), {backslash}) = 0
+            AS surely OFFSET 0
+    ) AS at_first
+    CROSS JOIN LATERAL (SELECT CASE WHEN NOT at_first.surely THEN {mask} END AS text OFFSET 0) AS kept
     CROSS JOIN LATERAL (SELECT regexp_replace(kept.text, {characters}, 'g') AS text OFFSET 0) AS masked
-    CROSS JOIN LATERAL (SELECT least({masked_plain}, {masked_escaped}) AS at OFFSET 0) AS hit
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN at_first.surely THEN maybe.at ELSE least({masked_plain}, {masked_escaped}) END AS at OFFSET 0
+    ) AS hit
     WHERE body.project_id = %(project)s AND body.run_id = ANY(string_to_array(%(ids)s, ',')::uuid[])
         AND maybe.at > 0 AND hit.at > 0
     ORDER BY part.rank
 """
-"""Looks for raw spellings first, which is quick, and only where one occurs for those left with escapes masked."""
+"""Looks for raw spellings, which is quick; where the first is beside a backslash, with escape sequences masked."""
 
 
 class Stop(Enum):
@@ -161,6 +168,8 @@ def _statement(wanted: Sought) -> tuple[str, dict[str, str]]:
     statement = SEARCH.format(
         before=find.BEFORE,
         after=find.AFTER + wanted.longest,
+        longest=wanted.longest,
+        escape=LONGEST_ESCAPE,
         fields=", ".join(f"({rank}, '{name}', body.{name})" for rank, name in enumerate(FIELDS)),
         plain=first_of("low.text", wanted.plain),
         escaped=first_of("low.text", wanted.escaped),

@@ -80,7 +80,7 @@ def trace_find(request: HttpRequest, project: Project, trace_id: UUID) -> HttpRe
         if forest is None:
             raise Http404("trace not found")
         context = {"panel": panel(project, forest, address, start), "address": address, "trace_id": trace_id}
-        return render_page(request, LIST, context)
+        return render_page(request, LIST, context | {"partial": True})
     trace = queries.trace(project.pk, trace_id)
     if trace is None:
         raise Http404("trace not found")
