@@ -13,7 +13,8 @@ from tests.traces.forests import relaxed, row, rows, uid
 from traces.transcript import Page, level
 from traces.transcript_telling import MOST_SAID, Story, Told, tell
 from traces.transcript_words import LINE, LONG, SHORT, Body, Text
-from traces.tree import RunRow, grow
+from traces.columns import RunRow
+from traces.tree import grow
 
 SYSTEM = {"role": "system", "content": "You are Halden Air’s claims assistant."}
 ASKED = {"role": "user", "content": "Can I get the fare back?"}
