@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 from kombu.exceptions import OperationalError
 
+from lunary_dash.celery import enqueue
 from lunary_dash.htmx import render_page
 from lunary_dash.templatetags import figures
 from projects.access import Right, account, project_page
@@ -40,7 +41,7 @@ def demo_load(request: HttpRequest, project: Project) -> HttpResponse:
     if demo.progress(target).stored and demo.progress(target).state is not demo.State.STOPPED:
         return redirect(page)
     try:
-        demo.load_demo.delay(target.pk)
+        enqueue(demo.load_demo, target.pk)
     except OperationalError:
         messages.error(request, "The background worker can't be reached, so nothing was loaded. Try again in a minute.")
         return redirect(page)

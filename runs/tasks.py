@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from lunary_dash.celery import enqueue
 from projects.models import Project
 from runs import departure, ledger, rollups
 
@@ -40,6 +41,6 @@ def look_again_at_deletions() -> None:
 def begin_deletions() -> None:
     """Have projects emptied at once; without a broker the next scheduled call does it."""
     try:
-        finish_deletions.apply_async(retry=False)
+        enqueue(finish_deletions)
     except OperationalError as error:
         log.warning("the broker is away, so deleted projects are emptied later: %s", error)
