@@ -14,10 +14,11 @@ from lunary_dash.errors import error_page
 from lunary_dash.htmx import render_page, wants_partial
 from projects.access import zone_of
 from projects.limits import address_of
-from traces import shares
+from traces import alive, shares
 from traces.address import Address
 from traces.outline import branch, outline
 from traces.shared import Shared
+from traces.sieve import tally
 
 PAGE = "traces/shared.html"
 GONE = "This link leads nowhere: it is mistyped, was revoked, or has run out. Ask whoever sent it for a new one."
@@ -72,12 +73,16 @@ def _page(request: HttpRequest, shared: Shared) -> HttpResponse:
         return _gone(request)
     selected = chosen or forest.node(0)
     user, team, organization = shared.head()
+    now = timezone.now()
+    pulse = alive.pulse(forest, now)
     context: dict[str, Any] = {
         "share": shared.share,
         "forest": forest,
         "sums": forest.sums,
         "address": address,
-        "outline": outline(forest, address.ask(address.run)),
+        "outline": outline(forest, address.ask(address.run, pulse.live_us(now))),
+        "pulse": pulse,
+        "tally": tally(forest),
         "selected": selected.id,
         "is_chosen": chosen is not None,
         "shown": shared.run(selected.id),
@@ -100,7 +105,9 @@ def _part(request: HttpRequest, shared: Shared) -> HttpResponse:
     forest = shared.forest()
     if forest is None:
         return _gone(request)
-    context = {"lines": branch(forest, address.ask(None)), "address": address, "selected": address.run}
+    now = timezone.now()
+    lines = branch(forest, address.ask(address.run, alive.pulse(forest, now).live_us(now)))
+    context = {"lines": lines, "address": address, "selected": address.run}
     return render_page(request, "traces/_lines.html", context)
 
 
