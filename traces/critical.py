@@ -27,6 +27,7 @@ class CriticalPath:
     def __init__(self, forest: Forest, until_us: int | None = None) -> None:
         self._forest = forest
         self._latest = _latest(forest, forest.end_us if until_us is None else max(until_us, forest.end_us))
+        self._begins = _begins(forest)
         self._picked: dict[int, tuple[frozenset[int], int]] = {}
         self._tops = self._pick(NONE, sorted(node.position for nodes in forest.tops.values() for node in nodes))[0]
         self._known: dict[int, bool] = {}
@@ -73,7 +74,7 @@ class CriticalPath:
 
     def _pick(self, parent: int, children: list[int]) -> tuple[frozenset[int], int]:
         """Walk back from the end of a run (NONE: of the trace) through its children."""
-        starts, latest = self._forest.columns.starts, self._latest
+        starts, latest = self._begins, self._latest
         if parent == NONE:
             begin, end, ended = self._forest.start_us, max(latest), 0
         else:
@@ -83,7 +84,7 @@ class CriticalPath:
         for child in sorted(children, key=lambda child: (-latest[child], starts[child])):
             if at <= begin:
                 break
-            start, stop = max(begin, starts[child]), latest[child]
+            start, stop = starts[child], latest[child]
             if stop > at + SLACK_US or stop <= start or start >= at:
                 continue
             own += max(0, min(at, ended) - stop)
@@ -105,6 +106,15 @@ def _end(forest: Forest, position: int, running_until: int) -> int:
     if end is not None:
         return max(end, forest.columns.starts[position])
     return running_until if forest.columns.statuses[position] == "started" else forest.columns.starts[position]
+
+
+def _begins(forest: Forest) -> list[int]:
+    """Return for each position when it began, epoch µs, though not before the run above it."""
+    begins = list(forest.columns.starts)
+    for position, above in enumerate(forest.parent):
+        if above != NONE and begins[position] < begins[above]:
+            begins[position] = begins[above]
+    return begins
 
 
 def _latest(forest: Forest, until_us: int) -> list[int]:

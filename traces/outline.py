@@ -95,8 +95,12 @@ class Outline(msgspec.Struct, kw_only=True):
     @property
     def active_ms(self) -> int | None:
         """How long something happened, where that differs from how long the trace took."""
-        took_ms = (self.scale.end_us - self.scale.start_us) // 1000
-        return took_ms - self.idle_ms if 0 < self.idle_ms < took_ms else None
+        return self.took_ms - self.idle_ms if 0 < self.idle_ms < self.took_ms else None
+
+    @property
+    def took_ms(self) -> int:
+        """How long the trace takes, up to now where it goes on."""
+        return (self.scale.end_us - self.scale.start_us) // 1000
 
 
 def outline(forest: Forest, ask: Ask, seen: Mapping[UUID, frozenset[Mark]] | None = None) -> Outline:

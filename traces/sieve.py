@@ -148,7 +148,7 @@ def tally(forest: Forest) -> Tally:
     return Tally(errors=forest.sums.errors, llm=llm, spans=forest.columns.types.count("span"))
 
 
-def sift(forest: Forest, wanted: Wanted, besides: Iterable[int] = (), until_us: int | None = None) -> Sight:
+def sift(forest: Forest, wanted: Wanted, besides: Sequence[int] = (), until_us: int | None = None) -> Sight:
     """Return what of a forest is shown: what matches, the positions `besides`, and the runs above those.
 
     Plain spans that are hidden hand their children to the run above. A run that has not ended counts as running until
@@ -156,20 +156,25 @@ def sift(forest: Forest, wanted: Wanted, besides: Iterable[int] = (), until_us: 
     """
     if wanted.is_everything:
         return Sight(forest, range(len(forest)), forest.parent)
-    extra = set(besides)
     matching = _matching(forest, wanted, until_us)
     kept = bytearray(matching) if matching else bytearray(b"\1" * len(forest))
-    for position in extra:
-        kept[position] = 1
+    hidden = []
+    if wanted.hides_spans:
+        extra = set(besides)
+        hidden = [at for at, kind in enumerate(forest.columns.types) if kind == "span" and at not in extra]
+    _set(kept, hidden, 0)
+    _set(kept, besides, 1)
     parent = forest.parent
     for position in range(len(kept) - 1, 0, -1):
         if kept[position] and parent[position] != NONE:
             kept[parent[position]] = 1
-    if wanted.hides_spans:
-        for position, kind in enumerate(forest.columns.types):
-            if kind == "span" and position not in extra:
-                kept[position] = 0
+    _set(kept, hidden, 0)
     return _shown(forest, kept, matching)
+
+
+def _set(kept: bytearray, positions: Iterable[int], value: int) -> None:
+    for position in positions:
+        kept[position] = value
 
 
 def _shown(forest: Forest, kept: bytearray, matching: bytearray | None) -> Sight:

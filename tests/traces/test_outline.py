@@ -172,5 +172,10 @@ def test_a_row_knows_its_share_of_the_cost() -> None:
     paid = [row(0), row(1, 0, type="llm", cost=Decimal("0.9")), row(2, 0, at_ms=1, type="llm", cost=Decimal("0.1"))]
     made = [line for line in lines(outline(grow(uid(0), [*paid, row(3, 0, at_ms=2)]), Ask())) if isinstance(line, Row)]
     assert [line.heat for line in made] == [6, 5, 1, 0]
-    assert [line.sums.cost if line.sums.priced else None for line in made] == [Decimal("1.0"), Decimal("0.9"), Decimal("0.1"), None]
+    assert [line.sums.cost if line.sums.priced else None for line in made] == [
+        Decimal("1.0"),
+        Decimal("0.9"),
+        Decimal("0.1"),
+        None,
+    ]
     assert [line.is_sum for line in made] == [True, False, False, False]
