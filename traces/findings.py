@@ -15,7 +15,7 @@ from typing import Final
 from traces.findings_sparkline import Sparkline
 from traces.tree import NONE, Forest, Node
 
-NAMED: Final = 12
+NAMED: Final = 6
 """Runs that a finding links to."""
 STEPS: Final = 8
 """Runs of the slowest path that are shown: those that add most to it."""
@@ -30,6 +30,8 @@ LARGE: Final = 8_000
 FEWEST_CALLS: Final = 3  # of a series that can grow
 PREFIX: Final = 1_024
 """Tokens from which on providers cache the beginning of a prompt."""
+LEAST_SHARE: Final = Decimal("0.01")
+"""Share of the trace's cost below which no single call is worth a word."""
 LOUD_SHARE: Final = Decimal("0.05")
 """Share of the trace's time or cost from which on something is a warning rather than a note."""
 
@@ -203,19 +205,26 @@ class Calls:
             positions.sort(key=lambda position: (columns.starts[position], position))
         return cls(dict(by))
 
-    def models(self) -> Iterator[list[int]]:
-        """Yield the calls of each model by each agent."""
-        return (positions for (_, kind, _), positions in self.by.items() if kind == "llm")
+    def series(self, *kinds: str) -> Iterator[list[int]]:
+        """Yield the calls of one of these types by each agent, of each name."""
+        return (positions for (_, kind, _), positions in self.by.items() if kind in kinds)
 
-    def tools(self) -> Iterator[list[int]]:
-        """Yield the calls of each tool or retriever by each agent."""
-        return (positions for (_, kind, _), positions in self.by.items() if kind != "llm")
+    def named(self, *kinds: str) -> list[list[list[int]]]:
+        """Return the same by name: for each tool or model the calls of it by each agent."""
+        found: defaultdict[tuple[str, str], list[list[int]]] = defaultdict(list)
+        for (_, kind, name), positions in self.by.items():
+            if kind in kinds:
+                found[kind, name].append(positions)
+        return list(found.values())
+
+
+TOOLS: Final = ("tool", "retriever")
 
 
 def lookalikes(calls: Calls, sizes: Mapping[int, int | None]) -> list[int]:
     """Return the tool calls whose input may equal another's: same tool, same agent, same length. By position."""
     found: list[int] = []
-    for positions in calls.tools():
+    for positions in calls.series(*TOOLS):
         same: defaultdict[int, list[int]] = defaultdict(list)
         for position in positions:
             if (size := sizes.get(position)) is not None:
@@ -227,9 +236,10 @@ def lookalikes(calls: Calls, sizes: Mapping[int, int | None]) -> list[int]:
 def _repeats(forest: Forest, calls: Calls, facts: Mapping[int, Fact]) -> Iterator[Finding]:
     """Yield each tool that an agent called again with an input whose call before had succeeded."""
     statuses = forest.columns.statuses
-    for positions in calls.tools():
+    for series in calls.named(*TOOLS):
         groups = [
             [pair for pair in pairwise(group) if statuses[pair[0]] == "success"]
+            for positions in series
             for group in _identical(positions, facts)
         ]
         pairs = [pair for group in groups for pair in group]
@@ -244,10 +254,10 @@ def _retries(forest: Forest, calls: Calls, facts: Mapping[int, Fact]) -> Iterato
 
     The next call of a model by the same agent counts where the lengths of the two inputs differ by at most NEARLY.
     """
-    for positions in calls.tools():
-        yield from _tried(forest, [list(group) for group in _identical(positions, facts)], facts)
-    for positions in calls.models():
-        yield from _tried(forest, [positions], facts)
+    for series in calls.named(*TOOLS):
+        yield from _tried(forest, [group for positions in series for group in _identical(positions, facts)], facts)
+    for series in calls.named("llm"):
+        yield from _tried(forest, series, facts)
 
 
 def _tried(forest: Forest, series: Iterable[Sequence[int]], facts: Mapping[int, Fact]) -> Iterator[Finding]:
@@ -288,11 +298,11 @@ def _alike(one: Fact | None, other: Fact | None) -> bool:
 
 
 def _uncached(forest: Forest, calls: Calls, facts: Mapping[int, Fact]) -> Iterator[Finding]:
-    """Yield, of each model and agent, the calls that paid in full for a beginning they shared with an earlier call."""
-    total = forest.sums.cost
-    for positions in calls.models():
-        paid = [position for position in positions if forest.columns.statuses[position] == "success"]
-        again = [position for position in paid if (fact := facts.get(position)) and fact.again >= PREFIX]
+    """Yield, of each model, the calls that paid in full for a beginning they shared with an agent's earlier call."""
+    total, statuses = forest.sums.cost, forest.columns.statuses
+    for series in calls.named("llm"):
+        every = sorted(position for positions in series for position in positions if statuses[position] == "success")
+        again = [position for position in every if (fact := facts.get(position)) and fact.again >= PREFIX]
         if not again:
             continue
         savings = [saving for position in again if (saving := facts[position].saving) is not None]
@@ -315,7 +325,7 @@ def _growth(forest: Forest, calls: Calls) -> Iterator[Finding]:
     A call that reported no tokens is left out of its series.
     """
     inputs = forest.columns.inputs
-    series = [[position for position in positions if inputs[position]] for positions in calls.models()]
+    series = [[position for position in positions if inputs[position]] for positions in calls.series("llm")]
     longest = max(series, key=lambda positions: sum(inputs[position] or 0 for position in positions), default=[])
     tokens = tuple(inputs[position] or 0 for position in longest)
     if len(tokens) >= FEWEST_CALLS and max(tokens) > LARGE and max(tokens) > GROWN * tokens[0]:
@@ -325,14 +335,17 @@ def _growth(forest: Forest, calls: Calls) -> Iterator[Finding]:
 
 
 def _costliest(forest: Forest) -> Iterator[Finding]:
-    """Yield the run with the largest cost of its own, where it isn't the only one that has a cost."""
+    """Yield the run with the largest cost of its own, where it isn't the only one and has LEAST_SHARE."""
     columns, total = forest.columns, forest.sums.cost
     rows = zip(columns.costs, columns.types, columns.repeats, strict=True)
     counted = [(cost, -n) for n, (cost, kind, repeat) in enumerate(rows) if cost and kind != "span" and not repeat]
     if len(counted) > 1 and total:
         node = forest.node(-max(counted)[1])
-        share = float((node.cost or Decimal(0)) / total)
-        yield Finding(Kind.COSTLIEST, [node], 1, node.duration_ms or 0, node.cost, node.tokens or 0, share=share)
+        share = (node.cost or Decimal(0)) / total
+        if share >= LEAST_SHARE:
+            yield Finding(
+                Kind.COSTLIEST, [node], 1, node.duration_ms or 0, node.cost, node.tokens or 0, share=float(share)
+            )
 
 
 def _slowest(forest: Forest, path: Mapping[int, int]) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ def _read_digests(project_id: int, forest: Forest, calls: Calls, reading: Readin
 
 def _read_prompts(project_id: int, forest: Forest, calls: Calls, reading: Reading) -> None:
     sizes = {position: fact.size for position, fact in reading.facts.items()}
-    long = ([one for one in positions if (sizes.get(one) or 0) >= SMALLEST] for positions in calls.models())
+    long = ([one for one in positions if (sizes.get(one) or 0) >= SMALLEST] for positions in calls.series("llm"))
     groups = [positions for positions in long if len(positions) > 1]
     first = sorted((position for group in groups for position in group), key=forest.columns.starts.__getitem__)
     chosen = set(_within(first[:PROMPTS], sizes, COMPARED, most=BEGINNING))

@@ -128,6 +128,14 @@ def test_the_costliest_call_is_the_one_with_the_largest_cost_of_its_own() -> Non
     (one,) = of(Kind.COSTLIEST, forest)
     assert (numbers(one), one.cost, one.share, one.loud) == ([2], Decimal("0.03"), 0.75, False)
     assert of(Kind.COSTLIEST, agent(llm(1, 0, 1, cost=Decimal(1)))) == []
+    assert of(Kind.COSTLIEST, agent(*(llm(n, 0, n, cost=Decimal(1)) for n in range(1, 102)))) == []
+
+
+def test_what_several_agents_repeat_is_one_finding_of_the_tool() -> None:
+    agents = [row(n, 0, n, type="agent") for n in (1, 2)]
+    forest = agent(*agents, *(tool(10 * n + m, n, 10 + n + m) for n in (1, 2) for m in (0, 1)))
+    (one,) = of(Kind.REPEATED, forest, dict.fromkeys((10, 11, 20, 21), SAME))
+    assert (one.count, one.inputs, one.spent) == (4, 2, 2)
 
 
 def test_the_slowest_path_is_told_by_what_each_run_adds_to_it() -> None:
