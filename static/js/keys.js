@@ -43,7 +43,7 @@ document.addEventListener("keydown", (event) => {
       search.focus();
       search.select();
     }
-  } else if (event.key === "?") document.getElementById("keys")?.togglePopover();
+  } else if (event.key === "?") document.getElementById("keyboard")?.togglePopover();
   else if (event.key === "g") going = Date.now();
   else if (event.key in PLACES && Date.now() - going < 1200) {
     going = 0;
