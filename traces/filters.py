@@ -86,16 +86,16 @@ class TraceFilters(_Narrowed):
             found = found.filter(id__in=summaries.values("trace_id"))
         return found
 
-    def summaries(self, project_id: int) -> QuerySet[TraceSummary]:
+    def summaries(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[TraceSummary]:
         """Return the summaries of the traces that the filters let through, unordered.
 
         They hold the root's type and start, so that runs are read only where more is asked of the root.
         """
         found = TraceSummary.objects.filter(
-            self.when(), self._of_summaries(project_id), project_id=project_id, type__in=self._types()
+            self.when(), self._of_summaries(project_id, skip), project_id=project_id, type__in=self._types(skip)
         )
-        if set(self.keys) - OF_SUMMARIES:
-            found = found.filter(trace_id__in=self.runs(project_id, skip=tuple(OF_SUMMARIES)).values("id"))
+        if set(self.keys) - OF_SUMMARIES - set(skip):
+            found = found.filter(trace_id__in=self.runs(project_id, skip=(*skip, *OF_SUMMARIES)).values("id"))
         return found
 
     def _types(self, skip: Sequence[str] = ()) -> list[str]:

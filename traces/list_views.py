@@ -45,7 +45,7 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponse:
     if not wants_partial(request):
         context |= {"late_facets": "facets" not in request.GET, "phone_filters": len(filters.chips)}
         context |= {} if context["unrooted"] else listing.volume(project, filters)
-        context["tabs"] = _tabs(filters, lists.counts(project.pk, filters) if "total" in context else {})
+        context["tabs"] = _tabs(filters, _counts(project, filters) if "total" in context else {})
         if "facets" in request.GET:
             context |= _facets(request, project, filters)
     return render_page(request, "traces/list.html", context, partial=("results", "state"))
@@ -93,6 +93,14 @@ def _headings(filters: TraceFilters, sort: TraceSort) -> list[Heading]:
     """Return the columns; traces without a root are always the newest first."""
     fixed = filters.choice("root") == "missing"
     return [heading_of(filters, sort, label, "" if fixed else key, css) for label, key, css in COLUMNS]
+
+
+def _counts(project: Project, filters: TraceFilters) -> dict[str, int]:
+    try:
+        with patience(listing.FIGURE_SECONDS):
+            return lists.counts(project.pk, filters)
+    except TooSlowError:
+        return {}
 
 
 def _tabs(filters: TraceFilters, counts: Mapping[str, int]) -> list[listing.Choice]:

@@ -118,7 +118,7 @@ def neighbours(project_id: int, filters: TraceFilters, trace_id: UUID) -> tuple[
 def _listed(project_id: int, filters: TraceFilters) -> tuple[QuerySet[Any], Order]:
     """Return the rows, each with an `id`, that the list is read from, and their order."""
     sort = TraceSort.of(filters)
-    if sort.key == "time":
+    if sort.key == "time" and not filters.asks_summaries:
         return filters.runs(project_id), sort.order
     return filters.summaries(project_id).annotate(id=F("trace_id")), sort.order
 
@@ -186,8 +186,9 @@ def unrooted(project_id: int, filters: TraceFilters) -> list[TraceLine]:
 
 def counts(project_id: int, filters: TraceFilters) -> dict[str, int]:
     """Return how many traces each tab of the list holds: those of each type of root, and "all"."""
-    every = filters.runs(project_id, skip=("type",)).order_by()
-    counted: dict[str, int] = dict(every.values_list("type").annotate(traces=Count("id")))
+    asked: Any = filters.summaries if filters.asks_summaries else filters.runs
+    every = asked(project_id, skip=("type",)).order_by()
+    counted: dict[str, int] = dict(every.values_list("type").annotate(traces=Count("*")))
     return {kind: counted.get(kind, 0) for kind in ROOT_TYPES} | {"all": sum(counted.values())}
 
 

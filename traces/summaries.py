@@ -32,7 +32,7 @@ from traces.tree import PRICED_TYPES, ROOT_TYPES, Sums
 log = logging.getLogger(__name__)
 
 BATCH = 200  # traces per transaction
-FETCHED = 2_000  # stale traces that are looked up at once
+FETCHED = 10_000  # stale traces that are looked up at once
 NAMES = 200  # distinct names that a summary holds
 LONGEST_NAME = 100  # characters; longer ones are looked up among the runs
 # A trace of R runs takes about R × 6 µs to recount; it may take a tenth of the time, so it waits R × 60 µs.
