@@ -54,8 +54,10 @@ function replace(old, fresh) {
 }
 
 function parts(old, fresh) {
+  const found = [...fresh.querySelectorAll(":scope > .tree-part")];
+  const kept = new Set(found.map((part) => part.id));
   let before = old.querySelector(":scope > .grid");
-  for (const part of fresh.querySelectorAll(":scope > .tree-part")) {
+  for (const part of found) {
     const mine = document.getElementById(part.id);
     if (mine) {
       replace(mine.querySelector(":scope > .apart"), part.querySelector(":scope > .apart"));
@@ -63,7 +65,7 @@ function parts(old, fresh) {
     } else before.after(part);
     before = mine || part;
   }
-  for (const gone of [...old.children]) if (gone !== old.firstElementChild && !fresh.querySelector(`:scope > #${gone.id || "none"}`)) gone.remove();
+  for (const other of old.querySelectorAll(":scope > :not(.grid)")) if (!kept.has(other.id)) other.remove();
 }
 
 // Make a list what the answer says, keeping the rows that are there already: moved, not made anew.

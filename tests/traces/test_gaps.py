@@ -1,5 +1,7 @@
 """traces.gaps: idle is when nothing at the bottom of the tree was active."""
 
+from itertools import pairwise
+
 from hypothesis import given
 
 from tests.traces.forests import START, relaxed, row, rows, uid
@@ -51,7 +53,7 @@ def test_gaps_are_long_apart_and_empty(given_rows: list[RunRow]) -> None:
     assert len(found) <= 4
     length = forest.end_us - forest.start_us
     assert all(one.end_us - one.start_us > length * SHARE for one in found)
-    assert all(before.end_us <= after.start_us for before, after in zip(found, found[1:], strict=False))
+    assert all(before.end_us <= after.start_us for before, after in pairwise(found))
     for start, end in _leaves(forest):
         assert all(end <= one.start_us or start >= one.end_us for one in found)
     assert bool(found) == _is_any(forest)
