@@ -44,6 +44,7 @@ _OPENED: Final = re.compile(
 )
 _CLOSED: Final = re.compile(r'^(?P<text>(?:[^"\\]|\\.)*)"', re.DOTALL)
 _BETWEEN: Final = re.compile(r"\s*[:,\]}]")
+_ONE_WAY: Final = re.compile(r'[^"\\/\x00-\x1f\x7f-\U0010ffff]+')
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}[0-9a-fA-F-]*")
 
 
@@ -89,6 +90,12 @@ class Sought:
     text: str
     plain: tuple[str, ...]
     escaped: tuple[str, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Return what every spelling holds: the longest run of letters that are written in one way only; may be ''."""
+        runs = _ONE_WAY.findall(_lower(unicodedata.normalize("NFC", self.text)))
+        return max(runs, key=len, default="")
 
     @property
     def longest(self) -> int:

@@ -28,7 +28,8 @@ SEARCH: Final = """
     CROSS JOIN LATERAL (VALUES {fields}) AS part (rank, name, whole)
     CROSS JOIN LATERAL (SELECT lower(part.whole COLLATE "C") AS text OFFSET 0) AS low
     CROSS JOIN LATERAL (
-        SELECT least({plain}, CASE WHEN strpos(low.text, {backslash}) > 0 THEN {escaped} END) AS at OFFSET 0
+        SELECT CASE WHEN {anchor} > 0 THEN
+            least({plain}, CASE WHEN strpos(low.text, {backslash}) > 0 THEN {escaped} END) END AS at OFFSET 0
     ) AS maybe
     CROSS JOIN LATERAL (
         SELECT strpos(substr(low.text, greatest(maybe.at - {escape}, 1), {escape} + {longest}), {backslash}) = 0
@@ -77,7 +78,8 @@ def search(project_id: int, forest: Forest, text: str, start: int = 0, seconds: 
     hits: list[Hit] = []
     searched, deadline = start, monotonic() + seconds
     try:
-        with patience(seconds):
+        with patience(seconds), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('enable_memoize', 'off', true)")  # its keys would be whole payloads
             for stop in _batches(start, len(forest)):
                 hits += searching.between(searched, stop)
                 searched = stop
@@ -171,6 +173,7 @@ def _statement(wanted: Sought) -> tuple[str, dict[str, str]]:
         longest=wanted.longest,
         escape=LONGEST_ESCAPE,
         fields=", ".join(f"({rank}, '{name}', body.{name})" for rank, name in enumerate(FIELDS)),
+        anchor=first_of("low.text", [wanted.anchor]),
         plain=first_of("low.text", wanted.plain),
         escaped=first_of("low.text", wanted.escaped),
         backslash=_literals("\\"),

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ words = st.lists(st.sampled_from(NASTY) | st.characters(codec="utf-8"), max_size
 
 def occurs(wanted: find.Sought, low: str) -> bool:
     """Tell whether JSON text in lower case holds what is looked for, as the database is asked."""
+    assert all(wanted.anchor in form for form in (*wanted.plain, *wanted.escaped))
     plain = any(find.mask_all(form) in find.mask_all(low) for form in wanted.plain)
     return plain or any(find.mask(form) in find.mask(low) for form in wanted.escaped)
 
@@ -202,7 +204,8 @@ def test_hits_say_where_and_come_in_the_order_of_the_tree(site: Site) -> None:
     root = make.run(site.project, "agent", name="Refund desk")
     chain = make.child(root, site.project, "chain", name="plan")
     deep = make.child(chain, site.project, "llm", name="gpt-4.1")
-    late = make.child(root, site.project, "tool", name="issue_refund", status="error")
+    later = root.started_at + timedelta(seconds=1)
+    late = make.child(root, site.project, "tool", name="issue_refund", status="error", started_at=later)
     make.body(deep, [{"role": "user", "content": "A REFUND, please"}], "refund granted")
     make.body(late, {"amount": 4}, error={"message": "refund refused", "stack": "x"})
     other = make.run(site.project, "agent", name="refund elsewhere")

@@ -145,7 +145,7 @@ def test_a_slow_search_says_how_far_it_came(site: Site, trace: Run, monkeypatch:
 def test_a_search_asks_little(site: Site, trace: Run) -> None:
     client = site.client()
     client.get(site.url("traces"))
-    with at_most(10):
+    with at_most(11):
         client.get(site.url(f"traces/{trace.id}/find?find=needle"), headers={"HX-Request": "true"})
 
 
