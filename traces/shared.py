@@ -5,6 +5,7 @@ project itself are never shown.
 """
 
 import copy
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -149,9 +150,18 @@ def _known(project_id: int, trace_id: UUID) -> set[str]:
             " WHERE project_id = %s AND trace_id = %s LIMIT %s",
             [list(ID_KEYS), project_id, trace_id, MOST + 2],
         )
-        ids = [value for (value,) in cursor.fetchall() if value]
-    props = EndUser.objects.filter(project_id=project_id, id__in=ids).values_list("props", flat=True)
-    return known_values(ids, props)
+        found = [value for (value,) in cursor.fetchall() if value]
+    props = EndUser.objects.filter(project_id=project_id, id__in=found).values_list("props", flat=True)
+    return known_values(found, [*props, *filter(None, map(_object, found))])
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """Return what a client tells of its user that is more than an id."""
+    try:
+        value = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _blackened(payload: Payload, redactor: Redactor, name: str) -> Payload:

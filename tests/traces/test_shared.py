@@ -1,5 +1,6 @@
 """What a public page tells of the people a trace is about: nothing, unless its link says so."""
 
+import html
 import json
 from uuid import UUID
 
@@ -52,7 +53,7 @@ def personal(site: Site) -> Run:
         tags=[str(KNOWN["plan"]), "web"],
         template_id=KNOWN["id"],
         runtime=f"sdk {KNOWN['id']}",
-        metadata={"userId": "another-person-1"},
+        metadata={"userId": "another-person-1", "user": {"fullName": "Wilhelmina Sprocket"}},
         **whose,
     )
     for number, type in enumerate(("llm", "tool", "retriever", f"type {KNOWN['plan']}")):
@@ -73,7 +74,7 @@ def personal(site: Site) -> Run:
             everything
             if type == "tool"
             else {"role": "assistant", "content": everything, "another": "another-person-1"},
-            error={"message": everything, "stack": f"at {everything}", "code": KNOWN["account"]},
+            error={"message": f"{everything} for Ms Sprocket", "stack": f"at {everything}", "code": KNOWN["account"]},
             params={"user": KNOWN["id"], "temperature": 0.5, "stop": [everything]},
             metadata={"userId": KNOWN["id"], "user": {"x": "whoever"}, "seat": KNOWN["account"], "note": everything},
         )
@@ -85,7 +86,7 @@ def personal(site: Site) -> Run:
 
 def named(page: str) -> list[str]:
     """Return which of the known values a page holds, in any case."""
-    values = [*KNOWN.values(), "Zoraïde", "Quibble", "zoraide.q", "another-person-1", "whoever"]
+    values = [*KNOWN.values(), "Sprocket", "Zoraïde", "Quibble", "zoraide.q", "another-person-1", "whoever"]
     return [str(value) for value in values if str(value).lower() in page.lower()]
 
 
@@ -102,6 +103,17 @@ def test_people_are_told_nowhere_by_default(site: Site, personal: Run) -> None:
         assert named(page) == []
         assert "[redacted]" in page
     assert "0.5" in opened(token, f"?run={_of_type('llm')}")  # what is no person's is still there
+
+
+def test_ids_may_be_anything(site: Site) -> None:
+    odd = ["{0B0DE7C0-0000-4000-8000-00000000AB12}", '["a-list-of-one"]', "(.*)+$", "\\backslash\\", "'quoted' <b>"]
+    root = make.run(site.project, "agent", name="odd", user_id=odd[0])
+    for id in odd:
+        make.body(make.child(root, site.project, user_id=id, metadata={"user": id}), f"for {id} only")
+    token = share(site, root)
+    for page in details(site, token, root):
+        assert not [id for id in odd if html.escape(id) in page]
+    assert opened(token).count("odd") > 1
 
 
 def test_those_who_ask_for_it_show_people(site: Site, personal: Run) -> None:
