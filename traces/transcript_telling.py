@@ -155,9 +155,8 @@ class _Teller:
         rest = rest[-MOST_SAID:]
         openly = OPENLY if len(rest) > OPENLY + 1 else len(rest)
         told.before, told.said = words.shown(rest[: len(rest) - openly]), words.shown(rest[len(rest) - openly :])
-        told.answer = tuple(
-            words.cut(part, LONG) for message in made for part in message.parts[:MOST_PARTS] if part.kind != "call"
-        )
+        parts = [part for message in made for part in message.parts[:MOST_PARTS] if part.kind != "call"]
+        told.answer = tuple(words.cut(words.answer(part), LONG) for part in parts)
         if body.output and body.output.cut:
             told.answer = (words.start(body.output, LONG),)
         told.asked = self._remember(given, made)

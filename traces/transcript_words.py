@@ -5,7 +5,7 @@ Nothing here raises, whatever a client sent; what is too long to be read whole i
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,13 @@ SHORT: Final = 3_000
 LINE: Final = 160
 """Characters of a one-line preview."""
 MOST_PARTS: Final = 40  # of one message
+DATA: Final = "data"
+"""Role of what an object holds beside its words."""
+WORDS: Final = (
+    *("message", "question", "query", "prompt", "input", "text"),
+    *("answer", "output", "response", "reply", "result", "content"),
+)
+"""Keys under which objects hold what a person or a model said, the most telling first."""
 
 Key = tuple[str, tuple[tuple[str, str, str], ...]]
 
@@ -68,15 +75,31 @@ def chat(text: Text | None, role: str) -> list[Message]:
     inner = value.get("messages") if isinstance(value, dict) else None
     if not found and isinstance(inner, dict):
         found = messages.read([inner])  # LangGraph's only message
-    return [message for message in found if message.parts] or ([] if found else [Message(role, (_part(value),))])
+    return [message for message in found if message.parts] or ([] if found else list(_spoken(value, role)))
 
 
-def _part(value: Any) -> Part:
-    """Return what is no message as one part: text, also where it is all that an object holds, else JSON."""
-    if isinstance(value, dict) and len(value) == 1:
-        inner = next(iter(value.values()))
-        value = inner if isinstance(inner, str) else value
-    return Part("text", text=value) if isinstance(value, str) else Part("json", text=messages.arguments(value))
+def answer(part: Part) -> Part:
+    """Return a part of an answer as it is read best: text that is a JSON object or list, as JSON."""
+    if part.kind != "text" or len(part.text) > LONG or part.text.strip()[:1] not in ("{", "["):
+        return part
+    try:
+        return replace(part, kind="json", text=jsontree.pretty(bodies.decode(part.text)))
+    except bodies.UnreadableError:
+        return part
+
+
+def _spoken(value: Any, role: str) -> Iterator[Message]:
+    """Yield what is no message as words of that role, what an object says beside its words as data of their own."""
+    if isinstance(value, dict):
+        strings = [key for key, inner in value.items() if isinstance(inner, str) and inner.strip()]
+        spoken = next((key for key in WORDS if key in strings), strings[0] if len(value) == len(strings) == 1 else None)
+        if spoken is not None:
+            yield Message(role, (Part("text", text=value[spoken]),))
+            value = {key: inner for key, inner in value.items() if key != spoken}
+            role = DATA
+    if value not in ({}, []):
+        said = Part("text", text=value) if isinstance(value, str) else Part("json", text=messages.arguments(value))
+        yield Message(role, (said,))
 
 
 def _value(text: Text | None) -> Any:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.runs.test_bodies import VALUES
 from tests.traces.forests import relaxed, row, rows, uid
+from traces.columns import RunRow
 from traces.transcript import Page, level
 from traces.transcript_telling import MOST_SAID, Story, Told, tell
 from traces.transcript_words import LINE, LONG, SHORT, Body, Text
-from traces.columns import RunRow
 from traces.tree import grow
 
 SYSTEM = {"role": "system", "content": "You are Halden Air’s claims assistant."}
@@ -181,13 +181,33 @@ def test_calls_of_one_tool_are_matched_in_order_and_by_the_id_of_the_result() ->
 
 def test_what_the_top_answered_is_told_where_nobody_has_said_it() -> None:
     found = trace("llm")
-    story = told(found, {0: body({"question": "why?"}, {"answer": 42}), 1: body([ASKED], "Because.")})
+    story = told(found, {0: body({"question": "why?"}, {"score": 42}), 1: body([ASKED], "Because.")})
     assert [message.line for message in story.opening] == ["why?"]
-    assert [part.text for message in story.closing for part in message.parts] == ['{"answer": 42}']
+    assert [part.text for message in story.closing for part in message.parts] == ['{"score": 42}']
     graph = {"messages": [ASKED, {"role": "assistant", "content": "Because."}, {"role": "user", "content": "Thanks"}]}
     story = told(found, {0: body({"messages": ASKED}, graph), 1: body([ASKED], "Because.")})
     assert [message.line for message in story.opening] == [ASKED["content"]]
     assert [message.line for message in story.closing] == ["Thanks"]
+
+
+def test_objects_say_their_words_and_what_is_beside_them() -> None:
+    asked = {"message": ASKED["content"], "channel": "web"}
+    story = told(trace("llm"), {0: body(asked, {"answer": "Yes.", "sources": 3}), 1: body([ASKED], "Yes.")})
+    assert [(one.role, one.line) for one in story.opening] == [
+        ("user", ASKED["content"]),
+        ("data", '{"channel": "web"}'),
+    ]
+    assert said(story.told[0]) == []  # the agent was told the same
+    assert [(one.role, one.line) for one in story.closing] == [("data", '{"sources": 3}')]
+
+
+def test_answers_that_are_json_are_told_as_such() -> None:
+    (one,) = told(trace("llm"), {1: body([ASKED], '{"intent": "refund", "urgent": false}')}).told
+    assert [(part.kind, part.text) for part in one.answer] == [
+        ("json", '{\n  "intent": "refund",\n  "urgent": false\n}')
+    ]
+    (one,) = told(trace("llm"), {1: body([ASKED], "[1] says so")}).told
+    assert [part.kind for part in one.answer] == ["text"]
 
 
 def test_a_failed_top_says_why_on_the_last_page() -> None:
