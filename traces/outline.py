@@ -21,8 +21,8 @@ from traces.tree import Forest, Group, Node
 from traces.waterfall import Scale
 
 ROWS: Final = 800
-MOST: Final = 1_900
-"""Rows that a page may grow to while its reader opens lists and runs arrive."""
+MOST: Final = 1_800
+"""Rows that a page grows to while runs arrive; with lists that its reader opens it stays below 2 000."""
 SHORT: Final = 50  # a list of at most so many runs is shown whole
 GLIMPSE: Final = 20  # of a longer one this many are shown until somebody asks for more
 LEVELS: Final = 24  # browsers flatten markup that is nested deeper than about 500 elements
@@ -312,7 +312,7 @@ class _Growth(_Plan):
     """Shows the rows again that a reader sees, and what arrived: at the ends of lists, and below former leaves."""
 
     def __init__(self, forest: Forest, ask: Ask, gaps: tuple[Gap, ...], seen: Mapping[UUID, frozenset[Mark]]) -> None:
-        super().__init__(forest, ask, MOST - len(seen), gaps)
+        super().__init__(forest, ask, max(0, MOST - len(seen)), gaps)
         self.forget()
         found = ((self.place(run_id), marks) for run_id, marks in seen.items())
         self.seen = {place: marks for place, marks in found if place is not None}

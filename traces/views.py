@@ -20,12 +20,13 @@ from runs.models import Run
 from traces import alive, queries
 from traces.address import Address, uuids
 from traces.find_views import panel_at_once
-from traces.outline import MOST, Mark, branch, outline
+from traces.outline import Mark, branch, outline
 from traces.queries import Trace
 from traces.selected import selected
 from traces.sieve import tally
 
 MARKS = {mark.value: mark for mark in Mark}
+SEEN = 2_000
 
 
 @require_GET
@@ -55,7 +56,7 @@ def trace_alive(request: HttpRequest, project: Project, trace_id: UUID) -> HttpR
     """Answer an open page that asks whether its trace has changed: 204, or the page anew with the rows it has.
 
     Nothing is written: what the reader sees is only too long for an address. `token` is that of the page's last
-    answer, `row` a run it shows, with its marks (`traces.outline.Mark`) behind a dot.
+    answer, `rows` are the runs it shows, each with its marks (`traces.outline.Mark`) behind a dot.
     """
     now, state = timezone.now(), alive.state(project.pk, trace_id)
     if state is not None and alive.is_current(request.POST.get("token", ""), state, now):
@@ -64,7 +65,7 @@ def trace_alive(request: HttpRequest, project: Project, trace_id: UUID) -> HttpR
     if trace is None or state is None:  # its parent came, and it is part of another trace now
         return HttpResponseClientRedirect(_elsewhere(project, str(trace_id))["Location"])
     address = Address.parse(request.GET)
-    context = _tree(trace, address, state, _seen(request.POST.getlist("row")))
+    context = _tree(trace, address, state, _seen(request.POST.get("rows", "").split()))
     context |= {"selected": address.run or trace.head.id}
     return render_page(request, "traces/page.html", context)
 
@@ -89,13 +90,13 @@ def _tree(
 
 
 def _seen(texts: Iterable[str]) -> dict[UUID, frozenset[Mark]]:
-    """Return the rows that a page says it shows, with what stands beside them; at most MOST."""
+    """Return the rows that a page says it shows, with what stands beside them; no page has more than SEEN."""
     found: dict[UUID, frozenset[Mark]] = {}
     for text in texts:
         run_id, _, marks = text.partition(".")
         for known in uuids([run_id]):
             found[known] = frozenset(MARKS[mark] for mark in marks if mark in MARKS)
-        if len(found) >= MOST:
+        if len(found) >= SEEN:
             break
     return found
 

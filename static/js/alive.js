@@ -16,7 +16,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   const chosen = new URLSearchParams(location.search).get("run");
   if (chosen) event.detail.path += `${event.detail.path.endsWith("?") ? "" : "&"}run=${chosen}`;
   event.detail.parameters.set("token", pulse.dataset.token);
-  for (const item of document.querySelectorAll("#tree li[id^=n-]")) event.detail.parameters.append("row", marks(item));
+  event.detail.parameters.set("rows", [...document.querySelectorAll("#tree li[id^=n-]")].map(marks).join(" "));
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
