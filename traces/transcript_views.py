@@ -1,5 +1,6 @@
 """The transcript of a trace: the whole page, one level of it, or the cards that follow."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,18 +25,38 @@ def trace_transcript(request: HttpRequest, project: Project, trace_id: UUID) -> 
     """
     address = Address.parse(request.GET)
     if wants_partial(request):
-        forest = queries.forest(project.pk, trace_id)
-        if forest is None:
-            raise Http404("trace not found")
-        page = _page(forest, address)
-        context = {"project": project, "trace_id": trace_id, "forest": forest, "is_within": page.is_first}
-        return render_page(request, "traces/transcript.html", context | _told(project, page), partial="level")
+        return _part(request, project, trace_id, address)
     trace = queries.trace(project.pk, trace_id)
     if trace is None:
         raise Http404("trace not found")
     page = _page(trace.forest, address)
     context = {"project": project, "trace": trace, "trace_id": trace_id, "forest": trace.forest, "address": address}
     return render_page(request, "traces/transcript.html", context | {"view": "transcript"} | _told(project, page))
+
+
+def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Address) -> HttpResponse:
+    """Answer htmx: a level, or, to a page that says how many cards it `knows`, only what has come since."""
+    forest = queries.forest(project.pk, trace_id)
+    if forest is None:
+        raise Http404("trace not found")
+    context: dict[str, Any] = {"project": project, "trace_id": trace_id, "forest": forest}
+    known = request.GET.get("knows", "")
+    if known.isdecimal() and len(known) < 9:
+        return render_page(request, "traces/_transcript_tail.html", context | _tail(forest, address, int(known)))
+    page = _page(forest, address)
+    return render_page(request, "traces/transcript.html", context | _told(project, page), partial="level")
+
+
+def _tail(forest: Forest, address: Address, known: int) -> dict[str, Any]:
+    whole = level(forest, address.top)
+    first = whole.card(known).id if known < len(whole) else None
+    return {
+        "top": whole.top,
+        "total": len(whole),
+        "known": known,
+        "new": max(len(whole) - known, 0),
+        "first_new": first,
+    }
 
 
 def _page(forest: Forest, address: Address) -> Page:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.forests import START, chain_of, relaxed, row, rows, uid
-from traces.transcript import CARDS, SHORT, Card, Kind, Level, level
 from traces.columns import RunRow
+from traces.transcript import CARDS, SHORT, Card, Kind, Level, level
 from traces.tree import Forest, Group, grow
 
 

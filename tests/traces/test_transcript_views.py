@@ -220,3 +220,25 @@ def test_a_thousand_steps_come_in_pages_that_follow_each_other(
         found = re.search(r"from=([0-9a-f-]{36})", part)
         start = found[1] if found else ""
     assert seen == 1_000
+
+
+def test_a_running_trace_says_what_has_come_since(site: Site) -> None:
+    agent = make.run(site.project, "agent", name="slow", status="started")
+    make.child(agent, site.project, "llm", name="first")
+    address = f"traces/{agent.id}/transcript"
+    page = site.get(address)
+    ask = re.search(r'hx-get="[^"]+\?top=([0-9a-f-]+)&amp;knows=(\d+)" hx-trigger="every 5s"', page)
+    assert ask
+    assert ask.groups() == (str(agent.id), "1")
+    tail = f"{address}?top={agent.id}&knows=1"
+    assert "new step" not in site.get(tail, **HTMX)
+    later = agent.started_at + timedelta(seconds=3)
+    second = make.child(agent, site.project, "llm", name="second", started_at=later)
+    grown = site.get(tail, **HTMX)
+    assert "1 new step" in words(grown)
+    assert f"from={second.id}#run-{second.id}" in grown
+    assert "every 5s" in grown
+    Run.objects.filter(project_id=site.project.pk, id=agent.id).update(status="success", ended_at=timezone.now())
+    ended = site.get(f"{address}?top={agent.id}&knows=2", **HTMX)
+    assert "Show how it ended" in ended
+    assert "every 5s" not in ended
