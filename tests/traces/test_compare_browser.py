@@ -82,7 +82,7 @@ def test_from_a_trace_to_the_words_that_changed(two: tuple[Site, Run, Run], live
         view = entered(browser, live_server, session)
         page = view.page
         page.goto(live_server.url + site.url(f"traces/{right.id}"))
-        page.get_by_text("Compare", exact=True).click()
+        page.locator("summary", has_text="Compare").click()
         page.get_by_role("link", name="The previous order-agent").click()
         page.wait_for_url(f"**/traces/compare?a={left.id}&b={right.id}")
         look(view)
@@ -108,6 +108,12 @@ def test_from_a_trace_to_the_words_that_changed(two: tuple[Site, Run, Run], live
         expect(page.locator(LINES)).to_have_count(16)
         page.get_by_role("link", name="Swap sides").click()
         expect(page.locator("tr.diff-removed")).to_contain_text("check_stock")
+        view.show(PHONE, "light")
+        page.goto(live_server.url + site.url(f"traces/{right.id}"))
+        page.get_by_role("link", name="Compare", exact=True).click()
+        page.get_by_role("link", name="The previous order-agent").click()
+        page.get_by_role("link", name="gpt-5-mini").click()
+        expect(pair.locator("ins").filter(has_text="kind")).to_be_visible()
         assert view.problems == []
 
 
@@ -117,7 +123,7 @@ def test_everything_works_without_scripts(two: tuple[Site, Run, Run], live_serve
     with chromium() as browser:
         page = entered(browser, live_server, session, java_script_enabled=False).page
         page.goto(live_server.url + site.url(f"traces/{left.id}"))
-        page.get_by_text("Compare", exact=True).click()
+        page.locator("summary", has_text="Compare").click()
         page.get_by_role("link", name="Compare with…").click()
         page.get_by_label("Another, by id or address").fill(f"{live_server.url}{site.url(f'traces/{right.id}')}?run=x")
         page.get_by_role("button", name="Compare").click()
