@@ -12,9 +12,12 @@ from lunary_dash.htmx import render_page, wants_partial
 from lunary_dash.paging import BadCursor, Page
 from projects.access import project_page
 from projects.models import Project
+from runs.figures import figures
+from runs.histogram import histogram
 from runs.listing import Heading, facet_context, heading_of, typed_address
 from runs.patience import TooSlowError, patience
 from traces import listing, lists, summaries
+from traces.fields import KINDS
 from traces.filters import TraceFilters
 from traces.lists import TraceLine, TraceSort
 
@@ -44,8 +47,8 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponse:
     context |= _table(project, filters, request.GET.get("cursor"))
     if not wants_partial(request):
         context |= {"late_facets": "facets" not in request.GET, "phone_filters": len(filters.chips)}
-        context |= {} if context["unrooted"] else listing.volume(project, filters)
-        context["tabs"] = _tabs(filters, _counts(project, filters) if "total" in context else {})
+        context["suggested"] = dict.fromkeys(KINDS, ())
+        context |= {"tabs": _tabs(filters, {})} | ({} if context["unrooted"] else _figures(project, filters))
         if "facets" in request.GET:
             context |= _facets(request, project, filters)
     return render_page(request, "traces/list.html", context, partial=("results", "state"))
@@ -95,12 +98,15 @@ def _headings(filters: TraceFilters, sort: TraceSort) -> list[Heading]:
     return [heading_of(filters, sort, label, "" if fixed else key, css) for label, key, css in COLUMNS]
 
 
-def _counts(project: Project, filters: TraceFilters) -> dict[str, int]:
+def _figures(project: Project, filters: TraceFilters) -> dict[str, Any]:
+    """Return the histogram, the total and the tabs' counts; without them where counting takes too long."""
     try:
         with patience(listing.FIGURE_SECONDS):
-            return lists.counts(project.pk, filters)
+            found = figures(project.pk, filters)
+            counts = lists.counts(project.pk, filters)
     except TooSlowError:
         return {}
+    return {"histogram": histogram(found, filters), "total": found.total, "tabs": _tabs(filters, counts)}
 
 
 def _tabs(filters: TraceFilters, counts: Mapping[str, int]) -> list[listing.Choice]:

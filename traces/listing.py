@@ -5,10 +5,7 @@ from typing import Any
 
 from projects.models import Project
 from runs import spans
-from runs.figures import figures
 from runs.filters import Filters
-from runs.histogram import histogram
-from runs.patience import TooSlowError, patience
 from runs.queries import has_runs, suspect
 
 TABLE_SECONDS = 8.0
@@ -37,16 +34,6 @@ def ranges(filters: Filters) -> list[Choice]:
         )
         for preset, label in spans.PRESETS.items()
     ]
-
-
-def volume(project: Project, filters: Filters) -> dict[str, Any]:
-    """Return the histogram and the total above a list; without them where counting takes too long."""
-    try:
-        with patience(FIGURE_SECONDS):
-            found = figures(project.pk, filters)
-    except TooSlowError:
-        return {}
-    return {"histogram": histogram(found, filters), "total": found.total}
 
 
 def emptiness(project: Project, filters: Filters) -> dict[str, Any]:

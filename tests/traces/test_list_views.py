@@ -123,6 +123,7 @@ def test_a_list_by_totals_says_how_old_they_are(site: Site, agent: Run) -> None:
     assert "s behind" not in site.get("traces")  # it asks the roots
     for query in ("sort=-cost", "runs=>1"):
         assert re.search(r"Totals are 4\d s behind", site.get(f"traces?{query}"))
+    assert "always complete" in site.get("traces?sort=-cost")  # no worker has been here: nothing is summed up
     StaleTrace.objects.update(marked_at=timezone.now())
     assert "s behind" not in site.get("traces?sort=-cost")
 
