@@ -93,8 +93,13 @@ def display(text: str | None, run_type: str = "llm", *, whole: int = 0) -> Displ
     except (UnreadableError, RecursionError):
         shown = _text(text)
     if whole:
-        return replace(shown, size=whole, cut=True, beginning=True)
+        return replace(shown, tree=_begun(shown.tree), size=whole, cut=True, beginning=True)
     return replace(shown, size=len(text.encode()))
+
+
+def _begun(tree: tuple[jsontree.Step, ...]) -> tuple[jsontree.Step, ...]:
+    """Say of a tree that its outermost list or object goes on."""
+    return (replace(tree[0], text=f"first {tree[0].text}"), *tree[1:]) if tree and tree[0].kind == "open" else tree
 
 
 def message(text: str) -> Message:

@@ -120,6 +120,25 @@ class Detail:
             for name, payload in found
         ]
 
+    @property
+    def cut_error(self) -> Payload | None:
+        """Return the error where only its beginning is shown."""
+        return self._cut("error")
+
+    @property
+    def cut_params(self) -> Payload | None:
+        """Return the parameters where only their beginning is shown."""
+        return self._cut("params")
+
+    @property
+    def cut_metadata(self) -> Payload | None:
+        """Return the metadata where only their beginning is shown."""
+        return self._cut("metadata")
+
+    def _cut(self, name: str) -> Payload | None:
+        payload = self.carried[name]
+        return payload if payload and payload.cut else None
+
     def _readable(self, name: str) -> str | None:
         payload = self.carried[name]
         return payload.readable if payload else None

@@ -74,7 +74,10 @@ def test_a_page_of_large_payloads_is_small_and_says_how_much_there_is(
     raw = at("run_raw", project, large.id, "output")
     for words in ("The first 64 KB of 20.0\u00a0MB of output", "/etc/hosts", "too much", f'href="{raw}?download=1"'):
         assert words in pages[""]
+    assert "{ first 2 keys }" in pages[""]
+    assert "The first 64 KB of 3.0\u00a0MB of the error." in pages[""]
     assert f'href="{at("run_raw", project, large.id, "params")}"' in pages["params"]
+    assert "The first 64 KB of 3.0\u00a0MB of the parameters." in pages["params"]
     assert "The first 64 KB of 20.0\u00a0MB." in pages["raw"]
     assert f'href="{at("run_raw", project, large.id, "metadata")}?download=1"' in pages["raw"]
 
