@@ -1,7 +1,6 @@
 """Trace summaries: whatever is written in whatever order, they end equal to a recount; killed or not, none is lost."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,13 +25,13 @@ from runs.ids import sdk_hash
 from runs.models import Run, StaleTrace
 from tests import make
 from tests.ingest.event_sets import EPOCH_US, IDS, MESSAGE_IDS, batch_of, message_events, run_events
+from tests.traces.recounts import recount, stored
 from traces import queries, summaries, tasks
 from traces.models import TraceSummary
 from traces.summaries import LONGEST_NAME, NAMES, Totals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HELD = [str(UUID(int=number, version=4)) for number in range(301, 303)]  # ids that people hold, sent hashed as well
-KINDS = {"tool": "tool", "llm": "model", "embed": "model", "agent": "agent"}
 
 
 @pytest.fixture
@@ -41,48 +40,6 @@ def project() -> Project:
     keys.forget()
     keys.create(project, "public", "public", text=str(project.public_id))
     return project
-
-
-def recount(project: Project) -> dict[UUID, tuple[Any, ...]]:
-    """Sum up the raw runs in Python, trace by trace."""
-    traces: dict[UUID, list[Run]] = defaultdict(list)
-    for run in Run.objects.filter(project_id=project.pk, trace_id__isnull=False):
-        assert run.trace_id
-        traces[run.trace_id].append(run)
-    return {id: _summed(id, runs) for id, runs in traces.items() if _is_listed(id, runs)}
-
-
-def _is_listed(id: UUID, runs: Sequence[Run]) -> bool:
-    return any(run.id == id and run.type in ("agent", "chain") and run.repeat_of is None for run in runs)
-
-
-def _summed(id: UUID, runs: Sequence[Run]) -> tuple[Any, ...]:
-    (root,) = (run for run in runs if run.id == id)
-    counted = [run for run in runs if run.type != "span" and run.repeat_of is None]
-    ends = [at for run in runs for at in (run.started_at, run.ended_at) if at]
-    costs = [run.cost for run in counted if run.cost is not None]
-    unpriced = [run for run in counted if run.type in ("llm", "embed") and run.status == "success" and run.cost is None]
-    inside = {f"{KINDS[run.type]}:{run.name}" for run in counted if run.type in KINDS and run.name is not None}
-    return (
-        root.type,
-        root.started_at,
-        (max(ends) - min(run.started_at for run in runs)) // timedelta(milliseconds=1),
-        len(counted),
-        sum(run.status == "error" for run in counted),
-        sum((run.input_tokens or 0) + (run.output_tokens or 0) for run in counted),
-        sum(costs, Decimal(0)) if costs else None,
-        len(costs),
-        len(unpriced),
-        inside,
-    )
-
-
-def stored(project: Project) -> dict[UUID, tuple[Any, ...]]:
-    names = ("type", "started_at", *summaries.MEASURES)
-    return {
-        row.trace_id: (*(getattr(row, name) for name in names), set(row.contains))
-        for row in TraceSummary.objects.filter(project_id=project.pk)
-    }
 
 
 def store(project: Project, *events: object, held: Sequence[str] = ()) -> None:
