@@ -1,9 +1,9 @@
-"""`make bench`: ingest beside a bare upsert, then the pages. `ARGS=ingest` or `ARGS=pages` for one of them."""
+"""`make bench`: ingest beside a bare upsert, the pages, large traces. `ARGS=ingest` (`pages`, `traces`): one part."""
 
 import subprocess
 import sys
 
-PARTS = ("ingest", "pages")
+PARTS = ("ingest", "pages", "traces")
 
 
 def main(words: list[str]) -> int:

@@ -67,6 +67,16 @@ class Instance:
                 parts[part] += sum(map(int, fields[11:15])) / _TICKS  # utime, stime, and those of reaped children
         return Cpu(**parts)
 
+    def web_memory(self) -> float:
+        """Return the memory of the web processes in MB, what they share counted once (PSS)."""
+        kilobytes = 0
+        for pid, part in _tree(self.pid, "background"):
+            if part == "web":
+                with contextlib.suppress(OSError):
+                    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                    kilobytes += int(text.partition("\nPss:")[2].split()[0])
+        return kilobytes / 1000
+
 
 @contextlib.contextmanager
 def throwaway() -> Iterator[Instance]:
