@@ -28,6 +28,8 @@ PAGES = {
     "traces": "traces",
     "trace": f"traces/{made_id('agent')}",
     "trace, a run of it": f"traces/{made_id('agent')}?run={made_id('tool')}",
+    "trace, hits": f"traces/{made_id('agent')}?find=o&run={made_id('tool')}",
+    "trace, hits alone": f"traces/{made_id('agent')}/find?find=o",
     "threads": "threads",
     "thread, long": f"threads/{made_id('long thread')}",
     "thread": f"threads/{made_id('thread of many')}",

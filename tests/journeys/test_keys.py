@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
+from tests.journeys.accessibility import violations
 from tests.journeys.browsing import chromium, logged_in, watched
 from tests.journeys.conftest import Instance, new_project
 from tests.journeys.events import made_id, run_events
@@ -152,6 +153,7 @@ def test_every_page_lists_its_keys(browser: Browser, session: StorageState, walk
         expect(sheet).to_be_visible()
         expect(sheet.get_by_role("heading", name="The tree")).to_have_count(1 if path == "trace" else 0)
         assert not view.audit()
+        assert not violations(page)
         page.keyboard.press("Escape")
         expect(sheet).to_be_hidden()
         page.get_by_role("button", name="keys").click()
