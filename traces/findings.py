@@ -105,6 +105,11 @@ class Finding:
         return [(node, (node.start_us - node.forest.start_us) // 1000) for node in self.nodes]
 
     @property
+    def priced(self) -> bool:
+        """True where any of its named runs has a cost."""
+        return any(node.cost is not None for node in self.nodes)
+
+    @property
     def sparkline(self) -> Sparkline:
         """Growth: its series as a line."""
         return Sparkline.over(self.series)

@@ -44,7 +44,7 @@ class Told:
     left_out: int = 0  # new messages that are not shown
     answer: tuple[Part, ...] = ()
     asked: list[Asked] = field(default_factory=list)
-    call: Part | None = None  # the model's call that this run executed
+    by: Asked | None = None  # the model's call that this run executed
     given: Part | None = None
     result: Part | None = None
     documents: tuple[Document, ...] = ()
@@ -53,6 +53,16 @@ class Told:
     failure: Failure | None = None
     unread: int = 0  # bytes of an input that was too long to be read
     enters: bool = False  # its path is another than the card's before
+
+    @property
+    def call(self) -> Part | None:
+        """The model's call that this run executed."""
+        return self.by.part if self.by else None
+
+    @property
+    def came_back(self) -> Part | None:
+        """What a tool gave back; where its run doesn't say, what the model was given as the result of its call."""
+        return self.result or next((part for part in self.by.result if part.text), None) if self.by else self.result
 
     @property
     def without_a_run(self) -> list[Asked]:
@@ -177,7 +187,7 @@ class _Teller:
             told.lines = (told.lines[0], words.titles(told.documents) or told.lines[1])
         asked = self._executed(told.card, body)
         if asked:
-            asked.told, told.call = told, asked.part
+            asked.told, told.by = told, asked
             if body.input is None and asked.part.text:
                 told.given = replace(asked.part, kind="json", name="", ref="", result=())
                 told.lines = (words.squeeze(asked.part.text), told.lines[1])

@@ -83,7 +83,7 @@ def answer(part: Part) -> Part:
     if part.kind != "text" or len(part.text) > LONG or part.text.strip()[:1] not in ("{", "["):
         return part
     try:
-        return replace(part, kind="json", text=jsontree.pretty(bodies.decode(part.text)))
+        return replace(part, kind="json", text=messages.arguments(bodies.decode(part.text)))
     except bodies.UnreadableError:
         return part
 
