@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.traces.forests import chain_of, relaxed, row, rows, uid
+from tests.traces.forests import chain_of, relaxed, row, uid
+from tests.traces.small_forests import Plan, forests, planned, plans
 from traces.align import align
 from traces.alignment import Alignment, Figure, Kind
 from traces.columns import RunRow
@@ -46,9 +47,6 @@ def story(alignment: Alignment) -> list[str]:
 
 def grown(given: list[RunRow]) -> Forest:
     return grow(uid(0), given)
-
-
-forests = rows().map(grown)
 
 
 @relaxed
@@ -118,8 +116,9 @@ def test_swapping_the_sides_mirrors_what_was_added_and_removed(left: Forest, rig
 
 
 @relaxed
-@given(rows(), rows())
-def test_the_order_in_which_rows_arrive_does_not_matter(left: list[RunRow], right: list[RunRow]) -> None:
+@given(plans, plans)
+def test_the_order_in_which_rows_arrive_does_not_matter(plan: Plan, other: Plan) -> None:
+    left, right = planned(plan), planned(other)
     assert story(align(grown(left), grown(right))) == story(align(grown(left[::-1]), grown(right[::-1])))
 
 

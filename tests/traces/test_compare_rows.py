@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.traces.forests import chain_of, relaxed, row, rows, uid
+from tests.traces.forests import chain_of, relaxed, row, uid
+from tests.traces.small_forests import forests
 from traces.align import align
 from traces.alignment import Alignment, Kind
 from traces.columns import RunRow
 from traces.compare_rows import GLIMPSE, PAGE, SMALL, Fold, Row, Table, indent, shows_everything, table
 from traces.preorder import Group
 from traces.tree import Forest, grow
-
-forests = rows().map(lambda given: grow(uid(0), given))
 
 
 def siblings(count: int, *changed: int, leave_out: frozenset[int] = frozenset()) -> Forest:
