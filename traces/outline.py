@@ -17,7 +17,7 @@ import msgspec
 from traces.gaps import Gap, idle_gaps
 from traces.lines import CHUNK, Fold, Line, Pen, Row
 from traces.sieve import Only, Sight, Wanted, sift
-from traces.tree import Forest, Group, Node
+from traces.tree import NONE, Forest, Group, Node
 from traces.waterfall import Scale
 
 ROWS: Final = 800
@@ -316,7 +316,10 @@ class _Growth(_Plan):
         self.forget()
         found = ((self.place(run_id), marks) for run_id, marks in seen.items())
         self.seen = {place: marks for place, marks in found if place is not None}
-        self.parents = {self.sight.parent[place] for place in self.seen}
+        self.parents: set[int] = set()
+        for place in self.seen:
+            while (place := self.sight.parent[place]) != NONE and place not in self.parents:
+                self.parents.add(place)
         self.eager = False
 
     def take(self, siblings: list[int]) -> list[int]:

@@ -3,13 +3,15 @@
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.forests import chain_of, relaxed, row, rows, uid
 from traces.columns import RunRow
 from traces.lines import CHUNK, Fold, More, Row
-from traces.outline import EAGER, GLIMPSE, LEVELS, ROWS, Ask, Expand, Outline, branch, outline
+from traces.outline import EAGER, GLIMPSE, LEVELS, MOST, ROWS, Ask, Expand, Mark, Outline, branch, outline
+from traces.sieve import Only, Tint, Wanted
 from traces.tree import Forest, Group, grow
 
 
@@ -67,6 +69,7 @@ def test_a_wide_list_is_cut_and_the_cut_says_what_it_hides() -> None:
     assert isinstance(last, More)
     assert (last.next_count, last.left, last.total) == (CHUNK, 8_412 - GLIMPSE, 8_412)
     assert last.start == uid(GLIMPSE + 1)
+    assert last.sums
     assert (last.sums.errors, last.error_start) == (2, uid(5_000))
     assert made.shown == GLIMPSE + 1
     assert (made.total, made.whole) == (8_413, False)
@@ -179,3 +182,124 @@ def test_a_row_knows_its_share_of_the_cost() -> None:
         None,
     ]
     assert [line.is_sum for line in made] == [True, False, False, False]
+
+
+def marked(made: Outline) -> dict[UUID, frozenset[Mark]]:
+    """Return what a page that shows this says of itself when it asks what came."""
+    found: dict[UUID, frozenset[Mark]] = {}
+    for listed in _lists(lines(made)):
+        for index, line in enumerate(listed):
+            if isinstance(line, Row):
+                beside = [listed[at] if 0 <= at < len(listed) else None for at in (index - 1, index + 1)]
+                sides = zip(beside, (Mark.BEGINS, Mark.CUT), strict=True)
+                marks = {mark for neighbour, mark in sides if isinstance(neighbour, More)}
+                found[line.id] = frozenset(marks | ({Mark.LATER} if line.fold is Fold.LATER else set()))
+    return found
+
+
+def _lists(listed: list[Row | More]) -> list[list[Row | More]]:
+    """Return the lines list by list."""
+    done: list[list[Row | More]] = []
+    stack: list[list[Row | More]] = [[]]
+    for line in listed:
+        stack[-1].append(line)
+        if isinstance(line, Row) and line.has_list:
+            stack.append([])
+        done += [stack.pop() for _ in range(line.ends)]
+    return [*done, *stack]
+
+
+@relaxed
+@given(rows(), rows(), asks)
+def test_a_page_that_grows_keeps_every_row_it_had(before: list[RunRow], more: list[RunRow], ask: Ask) -> None:
+    ask = msgspec.structs.replace(ask, starts=(), top=None, selected=None)
+    forest = grow(uid(0), before)
+    page = outline(forest, ask)
+    same = outline(forest, ask, marked(page))
+    assert ids(same) == ids(page)
+    grown = outline(grow(uid(0), [*more, *before]), ask, marked(page))
+    assert set(ids(page)) <= set(ids(grown))
+    assert is_balanced(lines(grown))
+    assert grown.shown <= MOST
+
+
+def test_a_page_takes_in_what_came_to_its_open_ends() -> None:
+    short = [row(0), *(row(n, 0, at_ms=n) for n in range(1, 40))]
+    seen = marked(outline(grow(uid(0), short), Ask()))
+    grown = [*short, *(row(n, 0, at_ms=n) for n in range(40, 400)), row(999, 0, at_ms=0)]
+    shown = ids(outline(grow(uid(0), grown), Ask(), seen))
+    assert shown[:2] == [uid(0), uid(999)]
+    assert shown[-1] == uid(39 + CHUNK)
+    cut = outline(wide(300), Ask())
+    assert ids(outline(wide(400), Ask(), marked(cut))) == ids(cut)
+
+
+def test_a_leaf_that_got_children_shows_them_and_a_list_that_was_not_sent_stays_away() -> None:
+    first = [row(0), row(1, 0), row(2, 1, 1), row(3, 2, 2), row(4, 3, 3)]
+    seen = marked(outline(grow(uid(0), first), Ask()))
+    seen[uid(3)] = frozenset({Mark.LATER})
+    del seen[uid(4)]
+    grown = grow(uid(0), [*first, row(5, 0, 5), row(6, 5, 6), row(7, 3, 7)])
+    made = outline(grown, Ask(), seen)
+    assert ids(made) == [uid(n) for n in (0, 1, 2, 3, 5, 6)]
+    folds = {line.id: line.fold for line in lines(made) if isinstance(line, Row)}
+    assert folds[uid(3)] is Fold.LATER
+
+
+def test_a_page_does_not_grow_beyond_its_bound() -> None:
+    seen = {uid(n): frozenset[Mark]() for n in range(1_790)}
+    forest = grow(uid(0), [row(0), *(row(n, 0, at_ms=n) for n in range(1, 3_000))])
+    assert outline(forest, Ask(), seen).shown == MOST
+
+
+def test_filters_open_every_match_and_go_on_among_matches() -> None:
+    failing = tuple(range(3, 3_000, 6))
+    forest = wide(3_000, failing)
+    made = outline(forest, Ask(wanted=Wanted(Only.ERRORS)))
+    assert (made.shown, made.matches, made.total) == (CHUNK + 1, 500, 501)
+    last = lines(made)[-1]
+    assert isinstance(last, More)
+    assert (last.left, last.next_count, last.sums) == (300, CHUNK, None)
+    got = branch(forest, Ask(starts=(last.start,), wanted=Wanted(Only.ERRORS)))
+    assert [line.id for line in got if isinstance(line, Row)] == [uid(n) for n in failing[200:400]]
+    assert [line.is_match for line in lines(made)[:2] if isinstance(line, Row)] == [False, True]
+    whole = outline(forest, Ask(wanted=Wanted(hides_spans=True)))
+    cut = lines(whole)[-1]
+    assert isinstance(cut, More)
+    assert cut.sums
+
+
+@relaxed
+@given(rows(), st.sampled_from([only for only in Only if only is not Only.EVERYTHING]), st.booleans())
+def test_every_match_of_a_small_trace_is_on_the_page(given_rows: list[RunRow], only: Only, hides: bool) -> None:
+    forest = grow(uid(0), given_rows)
+    made = outline(forest, Ask(wanted=Wanted(only, hides_spans=hides)))
+    shown = [line for line in lines(made) if isinstance(line, Row)]
+    if len(given_rows) <= LEVELS:
+        assert sum(line.is_match for line in shown) == made.matches
+        assert not [line for line in shown if line.fold in (Fold.CLOSED, Fold.LATER)]
+
+
+def test_tint_is_by_cost_or_by_time_and_what_goes_on_is_told_so_far() -> None:
+    forest = grow(uid(0), [row(0, ms=None), row(1, 0, 0, 900), row(2, 0, 100, None)])
+    now = forest.start_us + 1_000_000
+    made = outline(forest, Ask(wanted=Wanted(tint=Tint.TIME), live_us=now))
+    told = [(line.heat, line.took_ms) for line in lines(made) if isinstance(line, Row)]
+    assert told == [(6, 1_000), (5, 900), (5, 900)]
+    quiet = outline(forest, Ask())
+    assert [line.took_ms for line in lines(quiet) if isinstance(line, Row)] == [None, 900, None]
+
+
+def test_a_row_knows_whether_the_end_waited_for_it_and_where_idle_time_is_compressed() -> None:
+    forest = grow(uid(0), [row(0, ms=1_000), row(1, 0, 0, 100), row(2, 0, 0, 50), row(3, 0, 900, 100)])
+    made = outline(forest, Ask(compresses=True))
+    told = [line for line in lines(made) if isinstance(line, Row)]
+    assert [(line.is_critical, line.critical_ms) for line in told] == [
+        (True, 800),
+        (True, 100),
+        (False, 0),
+        (True, 100),
+    ]
+    assert (made.idle_ms, made.active_ms) == (800, 200)
+    assert [bool(line.bar.crossings) for line in told] == [True, False, False, False]
+    assert not outline(forest, Ask()).scale.columns
