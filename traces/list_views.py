@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
-from lunary_dash.htmx import render_page, wants_partial
+from lunary_dash.htmx import render_page
 from lunary_dash.paging import BadCursor, Page
 from projects.access import project_page
 from projects.models import Project
@@ -22,16 +22,19 @@ from traces.filters import TraceFilters
 from traces.lists import TraceLine, TraceSort
 
 TABS = (("all", "All", ""), ("agent", "Agents", "bot"), ("chain", "Chains", "workflow"))
-COLUMNS = (
-    *(("Started", "time", ""), ("Name", "", ""), ("Status", "", ""), ("End user", "", ""), ("Team", "", "mid")),
-    *(
-        ("Tags", "", "low"),
-        ("Duration", "duration", "num"),
-        ("Runs", "runs", "num mid"),
-        ("Errors", "errors", "num"),
-    ),
-    *(("Σ Tokens", "tokens", "num mid"), ("Σ Cost", "cost", "num")),
-)
+COLUMNS = {  # what a column is called → what it sorts by, and its classes
+    "Started": ("time", ""),
+    "Name": ("", ""),
+    "Status": ("", ""),
+    "End user": ("", ""),
+    "Team": ("", "mid"),
+    "Tags": ("", "low"),
+    "Duration": ("duration", "num"),
+    "Runs": ("runs", "num mid"),
+    "Errors": ("errors", "num"),
+    "Σ Tokens": ("tokens", "num mid"),
+    "Σ Cost": ("cost", "num"),
+}
 WORTH_SAYING = timedelta(seconds=5)
 """How old totals may be before a list that is sorted or filtered by them says so."""
 
@@ -45,13 +48,11 @@ def trace_list(request: HttpRequest, project: Project) -> HttpResponse:
     filters = TraceFilters.parse(request.GET, keep=("facets",))
     context: dict[str, Any] = {"project": project, "filters": filters, "ranges": listing.ranges(filters)}
     context |= _table(project, filters, request.GET.get("cursor"))
-    if not wants_partial(request):
-        context |= {"late_facets": "facets" not in request.GET, "phone_filters": len(filters.chips)}
-        context["suggested"] = dict.fromkeys(KINDS, ())
-        context |= {"tabs": _tabs(filters, {})} | ({} if context["unrooted"] else _figures(project, filters))
-        if "facets" in request.GET:
-            context |= _facets(request, project, filters)
-    return render_page(request, "traces/list.html", context, partial=("results", "state"))
+    context |= {"late_facets": "facets" not in request.GET, "phone_filters": len(filters.chips)}
+    context |= {"suggested": dict.fromkeys(KINDS, ()), "tabs": _tabs(filters, {})}
+    context |= {} if context["unrooted"] else _figures(project, filters)
+    context |= _facets(request, project, filters) if "facets" in request.GET else {}
+    return render_page(request, "traces/list.html", context)
 
 
 @require_GET
@@ -95,7 +96,7 @@ def _table(project: Project, filters: TraceFilters, cursor: str | None) -> dict[
 def _headings(filters: TraceFilters, sort: TraceSort) -> list[Heading]:
     """Return the columns; traces without a root are always the newest first."""
     fixed = filters.choice("root") == "missing"
-    return [heading_of(filters, sort, label, "" if fixed else key, css) for label, key, css in COLUMNS]
+    return [heading_of(filters, sort, label, "" if fixed else key, css) for label, (key, css) in COLUMNS.items()]
 
 
 def _figures(project: Project, filters: TraceFilters) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from runs.models import Run, StaleTrace
 from tests import make
 from tests.traces.conftest import Site, summarise
 
-HTMX = {"HX-Request": "true"}
-
 
 def test_the_list_has_the_sums_of_each_trace(site: Site, agent: Run) -> None:
     make.run(site.project, "llm", name="a call of its own")
@@ -54,7 +52,7 @@ def test_the_list_is_filtered_by_the_address(site: Site, agent: Run) -> None:
         "duration=1s": {"claims-agent", "quiet-chain"},
         "duration=>1s": set(),
     }.items():
-        table = site.get(f"traces?{query}", **HTMX)
+        table = site.get(f"traces?{query}")
         assert {name for name in ("claims-agent", "quiet-chain") if f">{name}</a>" in table} == there, query
     assert str(quiet.id) in site.get("traces")
 
@@ -106,6 +104,8 @@ def test_columns_sort_both_ways_and_say_so(site: Site, agent: Run) -> None:
             turned = key if sort.startswith("-") else f"-{key}"
             assert (heading[1], heading[2]) == (direction, f"?sort={turned}")
             assert page.count("aria-sort") == 1
+            assert page.count(f'name="sort" value="{sort}"') == 3  # search, time range and filters keep the order
+            assert f'href="?type=agent&amp;sort={sort}"' in page
             rows = re.findall(r">(claims-agent|quiet-chain)</a>", page)
             first = "claims-agent" if sort.startswith("-") else "quiet-chain"
             assert sorted(rows) == ["claims-agent", "quiet-chain"]
