@@ -26,7 +26,8 @@ class Group:
         return not self.pages or page.startswith(self.pages)
 
 
-LISTS: Final = ("run_list", "trace_list", "thread_list", "user_list")
+LISTS: Final = ("run_list", "trace_list", "thread_list", "user_list", "team_list", "organization_list")
+PEEKS: Final = ("run_list", "trace_compare")
 TREES: Final = ("trace_page",)
 TRACES: Final = ("trace_page", "trace_transcript", "trace_findings")
 
@@ -36,20 +37,27 @@ GROUPS: Final = (
         (
             Key(("j", "k"), "next row, previous row"),
             Key(("↵",), "open the row"),
-            Key(("Esc",), "close what is open beside the list"),
             Key(("[", "]"), "newer page, older page"),
         ),
         LISTS,
     ),
     Group(
+        "The run beside",
+        (
+            Key(("j", "k"), "next row, previous row"),
+            Key(("Esc",), "close it"),
+        ),
+        PEEKS,
+    ),
+    Group(
         "The tree",
         (
             Key(("↓", "↑"), "next row, previous row"),
-            Key(("j", "k"), "the same"),
+            Key(("j", "k"), "next row, previous row"),
             Key(("→", "←"), "unfold, fold or go up"),
             Key(("Home", "End"), "first row, last row"),
             Key(("↵",), "show the run beside the tree"),
-            Key(("Esc",), "close what is shown of the run, where it covers the tree"),
+            Key(("Esc",), "close the run, where it covers the tree"),
         ),
         TREES,
     ),
