@@ -12,8 +12,11 @@ from projects.models import Project
 from traces import queries, transcript_queries
 from traces.address import Address
 from traces.transcript import Page, level
-from traces.transcript_telling import Story, tell
+from traces.transcript_telling import tell
 from traces.tree import Forest
+
+MOST_SHOWN = 400
+"""Cards of one level that a document holds; from there on the next ones are a page of their own."""
 
 
 @require_GET
@@ -40,11 +43,11 @@ def _part(request: HttpRequest, project: Project, trace_id: UUID, address: Addre
     if forest is None:
         raise Http404("trace not found")
     context: dict[str, Any] = {"project": project, "trace_id": trace_id, "forest": forest}
-    known = request.GET.get("knows", "")
-    if known.isdecimal() and len(known) < 9:
-        return render_page(request, "traces/_transcript_tail.html", context | _tail(forest, address, int(known)))
+    if (known := _number(request.GET.get("knows"))) is not None:
+        return render_page(request, "traces/_transcript_tail.html", context | _tail(forest, address, known))
     page = _page(forest, address)
-    return render_page(request, "traces/transcript.html", context | _told(project, page), partial="level")
+    context |= _told(project, page, before=_number(request.GET.get("shown")) or 0)
+    return render_page(request, "traces/transcript.html", context, partial="level")
 
 
 def _tail(forest: Forest, address: Address, known: int) -> dict[str, Any]:
@@ -63,5 +66,12 @@ def _page(forest: Forest, address: Address) -> Page:
     return level(forest, address.top).page(next(iter(address.starts), None))
 
 
-def _told(project: Project, page: Page) -> dict[str, Story]:
-    return {"story": tell(page, transcript_queries.texts(project.pk, page))}
+def _told(project: Project, page: Page, before: int = 0) -> dict[str, Any]:
+    """Return what the level's template draws; `before` counts the cards that the document already has of it."""
+    shown = before + len(page.cards)
+    story = tell(page, transcript_queries.texts(project.pk, page))
+    return {"story": story, "shown": shown, "has_room": shown < MOST_SHOWN}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 9 else None

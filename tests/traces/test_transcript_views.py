@@ -220,6 +220,10 @@ def test_a_thousand_steps_come_in_pages_that_follow_each_other(
         found = re.search(r"from=([0-9a-f-]{36})", part)
         start = found[1] if found else ""
     assert seen == 1_000
+    assert f"from={many[80]}&amp;shown=80" in site.get(f"{address}?from={many[40]}&shown=40", **HTMX)
+    full = site.get(f"{address}?from={many[40]}&shown=360", **HTMX)
+    assert f"from={many[80]}" in full
+    assert "hx-get" not in full  # the document has enough: the next cards are a page of their own
 
 
 def test_a_running_trace_says_what_has_come_since(site: Site) -> None:
