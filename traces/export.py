@@ -48,9 +48,7 @@ class TraceTotals(serial.Shape):
     runs: int
     errors: int
     tokens: int
-    cost: Annotated[
-        serial.Money | None, Meta(description="null: unknown; a lower bound unless `unpriced` is 0")
-    ]
+    cost: Annotated[serial.Money | None, Meta(description="null: unknown; a lower bound unless `unpriced` is 0")]
     unpriced: Annotated[int, Meta(description="model calls of unknown cost")]
     exported_at: str
     url: Annotated[str, Meta(description="the trace's page")]
