@@ -28,6 +28,7 @@ class Moved(msgspec.Struct):
     gone: list[Row] = msgspec.field(default_factory=list)  # these rows as they were
     parents: list[str] = msgspec.field(default_factory=list)  # canonical ids that gained children
     threads: set[str] = msgspec.field(default_factory=set)  # threads that gained messages
+    reached: list[str] = msgspec.field(default_factory=list)  # canonical ids that may have gained feedback
 
 
 def of(held: Iterable[str], key_texts: Sequence[str]) -> dict[str, str]:
@@ -92,6 +93,7 @@ def register(db: Db, project_id: int, locks: Locks, aliases: Mapping[str, str]) 
     if not _in_use(db, project_id, names):
         return moved
     locks.insist_alone()
+    moved.reached = targets
     _move_messages(db, project_id, names, targets, moved)
     _move_satellites(db, project_id, names, targets)
     _move_children(db, project_id, names, targets, moved)

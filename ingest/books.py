@@ -1,4 +1,4 @@
-"""What a write leaves in the books: ledger entries, hours and traces to recompute (rules 13 and 14).
+"""What a write leaves in the books: ledger entries; hours, traces and threads to recompute (rules 13 and 14).
 
 All in the transaction that stores the runs, so that a count and its runs are never apart.
 """
@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from ingest.literals import plain, texts, timestamp
 from ingest.rows import Db, Row
+from runs import stale
 
 HOUR: Final = 3_600_000_000
 UNCOUNTED: Final = frozenset({"span"})
@@ -45,16 +46,20 @@ def enter(
         )
 
 
-def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int) -> None:
-    """Mark the hours and traces of `rows`, as they were and as they are, for recomputing.
+def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int, told: Iterable[Row] = ()) -> None:
+    """Mark the hours, traces and threads of `rows`, as they were and as they are, for recomputing.
 
+    `told` are chats and threads whose messages were stored, changed or not: only their thread is marked.
     Each transaction adds marks of its own: see runs.models.StaleHour. What is by itself and makes no trace, such as a
     model call without a parent, marks none.
     """
     hours: set[int] = set()
     traces: set[str] = set()
+    threads = {row.thread_id for row in told if row.thread_id is not None}
     for row in rows:
         hours.add(row.started_at // HOUR * HOUR)
+        if row.thread_id is not None:
+            threads.add(row.thread_id)
         if row.trace_id is not None and (row.trace_id != row.id or row.type in SUMMARISED):
             traces.add(row.trace_id)
     mark_hours(db, project_id, hours, received_at)
@@ -64,6 +69,17 @@ def mark_stale(db: Db, project_id: int, rows: Iterable[Row], received_at: int) -
             " SELECT %s, trace_id, %s, %s::timestamptz FROM unnest(%s::uuid[]) AS s(trace_id)",
             (project_id, str(uuid4()), timestamp(received_at), plain(traces)),
         )
+    stale.mark_threads(db, project_id, threads, timestamp(received_at))
+
+
+def mark_around(db: Db, project_id: int, ids: Iterable[str], received_at: int) -> None:
+    """Mark the threads of runs and messages on which feedback was given or taken back."""
+    stale.mark_around(db, project_id, ids, timestamp(received_at))
+
+
+def mark_threads(db: Db, project_id: int, threads: Iterable[str], received_at: int) -> None:
+    """Mark threads for recomputing."""
+    stale.mark_threads(db, project_id, threads, timestamp(received_at))
 
 
 def mark_hours(db: Db, project_id: int, hours: Iterable[int], received_at: int) -> None:

@@ -39,7 +39,7 @@ _SETTLE: Final = f"""
             | CASE WHEN r.organization_id IS NULL AND s.organization IS NOT NULL
                 THEN {fold.HOME_ORGANIZATION} ELSE 0 END
     FROM {_HOMES} WHERE r.project_id = s.project_id AND r.user_id = s.user_id AND {_NEEDING}
-    RETURNING (extract(epoch from r.started_at) * 1000000)::bigint
+    RETURNING (extract(epoch from r.started_at) * 1000000)::bigint, CASE WHEN r.type = 'thread' THEN r.id::text END
 """
 
 # Each key's newest value wins, at the same moment the greater text; the row is locked, so concurrent requests add up.
@@ -67,6 +67,13 @@ _UPSERT: Final = """
         first_seen = LEAST(u.first_seen, excluded.first_seen), last_seen = GREATEST(u.last_seen, excluded.last_seen)
     WHERE excluded.props <> '{}' OR excluded.first_seen < u.first_seen OR excluded.last_seen > u.last_seen
 """
+
+
+class Settled(msgspec.Struct):
+    """Where runs took a team or organization of their user's: hours (epoch µs), and threads among these runs."""
+
+    hours: set[int] = msgspec.field(default_factory=set)
+    threads: set[str] = msgspec.field(default_factory=set)
 
 
 class Person(msgspec.Struct):
@@ -107,14 +114,14 @@ class People:
         for event in seen:
             self._events.setdefault(event.user_id, []).append(event)
 
-    def store(self) -> set[int]:
+    def store(self) -> Settled:
         """Write who was seen, last in the transaction because busy users are contended.
 
-        Runs without team or organization take what their user's properties say now: returns the hours of those (epoch
-        µs), often none. Giving them that takes nobody else writing, see `runs.locks`.
+        Runs without team or organization take what their user's properties say now: returns where those are, often
+        nowhere. Giving them that takes nobody else writing, see `runs.locks`.
         """
         if not self._events:
-            return set()
+            return Settled()
         movers = self._movers()
         self.locks.take_users(moving=movers)
         self._write([_told(user_id, None, self._events[user_id]) for user_id in sorted(self._events)])
@@ -163,10 +170,10 @@ class People:
         self.prefetch(naming)
         return [user_id for user_id in naming if _moves(user_id, self._stored[user_id], self._events[user_id])]
 
-    def _settle(self, moved: Sequence[str]) -> set[int]:
-        """Give runs without team or organization those of these users; return the hours of these runs."""
+    def _settle(self, moved: Sequence[str]) -> Settled:
+        """Give runs without team or organization those of these users."""
         if not moved:
-            return set()
+            return Settled()
         homes = [self.home(user_id) for user_id in moved]
         where = (
             plain(self.project_id for _ in moved),
@@ -178,9 +185,10 @@ class People:
             self.db.execute(_UNSETTLED, where)
             if self.db.fetchall() == [(True,)]:
                 self.locks.insist_alone()
-            return set()
+            return Settled()
         self.db.execute(_SETTLE, where)
-        return {record[0] // HOUR * HOUR for record in self.db.fetchall()}
+        found = self.db.fetchall()
+        return Settled({at // HOUR * HOUR for at, _ in found}, {thread for _, thread in found if thread})
 
     def _read(self, user_ids: Sequence[str]) -> None:
         self._stored |= dict.fromkeys(user_ids)

@@ -49,6 +49,8 @@ def withdraw(
         for firm in {row.id for row in found} - {row.id for row in stubs}:
             del sent[firm]
         events = _satellites(db, project_id, list(sent))
+        if events:
+            books.mark_around(db, project_id, sent, received_at)
         if stubs:
             carried = rows.take_out(db, project_id, [row.id for row in stubs])
             events += [event for row in stubs for event in _told(row, carried.get(row.id))]

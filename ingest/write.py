@@ -105,7 +105,15 @@ class _Storing:
         self._write(changes, talk)
         satellites.store_feedback(self.db, self.project_id, batch.feedback)
         satellites.store_logs(self.db, self.project_id, batch.logs)
-        books.mark_hours(self.db, self.project_id, self.people.store(), self.received_at)
+        books.mark_around(
+            self.db,
+            self.project_id,
+            [*self.moved.reached, *(event.run_id for event in batch.feedback)],
+            self.received_at,
+        )
+        settled = self.people.store()
+        books.mark_hours(self.db, self.project_id, settled.hours, self.received_at)
+        books.mark_threads(self.db, self.project_id, settled.threads, self.received_at)
 
     def _register_aliases(self, batch: Batch) -> None:
         """Make the SDK-hashed forms of ids that people hold known, and take out what stands under them (rule 2)."""
@@ -218,7 +226,8 @@ class _Storing:
         self._write_bodies(changes)
         self._book(new, talk.gone)
         previous = [*(self.stored[row.id] for row in known), *talk.gone, *self.moved.gone]
-        books.mark_stale(self.db, self.project_id, [*new, *known, *previous], self.received_at)
+        told = [*talk.rows.values(), *talk.stored.values()]  # also where only what a message says has changed
+        books.mark_stale(self.db, self.project_id, [*new, *known, *previous], self.received_at, told)
 
     def _write_bodies(self, changes: dict[str, RunState]) -> None:
         fresh: list[Body] = []

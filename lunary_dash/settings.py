@@ -125,10 +125,19 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "recompute rollups": {"task": "runs.tasks.recompute_rollups", "schedule": 1.0, "options": {"expires": 5}},
     "recompute summaries": {"task": "traces.tasks.recompute_summaries", "schedule": 1.0, "options": {"expires": 5}},
+    "recompute thread summaries": {
+        "task": "traces.tasks.recompute_thread_summaries",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
     "finish deletions": {"task": "runs.tasks.finish_deletions", "schedule": 30.0, "options": {"expires": 30}},
     "look again at deletions": {"task": "runs.tasks.look_again_at_deletions", "schedule": crontab(hour=2, minute=47)},
     "verify ledgers": {"task": "runs.tasks.verify_ledgers", "schedule": crontab(hour=3, minute=17)},
     "verify summaries": {"task": "traces.tasks.verify_summaries", "schedule": crontab(hour=3, minute=37)},
+    "verify thread summaries": {
+        "task": "traces.tasks.verify_thread_summaries",
+        "schedule": crontab(hour=3, minute=57),
+    },
     "purge held events": {"task": "ingest.tasks.purge_held_events", "schedule": crontab(hour=4, minute=7)},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")

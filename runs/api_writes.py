@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
 from django.utils import timezone
 
 from runs import feedback
 from runs.lookup import canonical
-from runs.models import Feedback, Message, Run, RunFlag, Score
+from runs.models import Feedback, Message, Run, Score
+from runs.tags import store as store_tags
 
 DEEPEST = 50
 
@@ -50,10 +50,7 @@ def give_feedback(project_id: int, target: UUID, values: Mapping[str, Any] | Non
 
 def set_tags(run: Run, tags: list[str] | None) -> None:
     """Replace the run's tags for good: later events no longer change what a person decided."""
-    Run.objects.filter(project_id=run.project_id, id=run.id).update(
-        tags=None if tags is None else list(dict.fromkeys(tags)),
-        flags=F("flags").bitor(RunFlag.TAGS_EDITED),
-    )
+    store_tags(run, None if tags is None else list(dict.fromkeys(tags)))
 
 
 def set_score(run: Run, label: str, value: Any, comment: str | None) -> None:

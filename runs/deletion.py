@@ -1,7 +1,7 @@
 """Taking runs out again, so that the ledger still adds up: runs stored = runs there + runs in `Deletion` (rule 14).
 
-Spans are neither counted nor billed (rule 9), so their going isn't either. Each transaction marks the hours and traces
-it changed, and their sums are recomputed from what is left (rule 13).
+Spans are neither counted nor billed (rule 9), so their going isn't either. Each transaction marks the hours, traces
+and threads it changed, and their sums are recomputed from what is left (rule 13).
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from django.db import connection, transaction
 from django.utils import timezone
 
-from runs import locks
+from runs import locks, stale
 from runs.descendants import ids_beneath, messages_of
 from runs.models import Alias, Deletion, Feedback, Message, Run, RunBody, RunLog, Score, StaleHour, StaleTrace
 
@@ -72,29 +72,31 @@ def _remove(project_id: int, ids: Sequence[UUID], messages: Sequence[UUID], reas
     now = timezone.now()
     StaleHour.objects.bulk_create(
         StaleHour(project_id=project_id, hour=hour, id=uuid4(), marked_at=now)
-        for hour in sorted({hour for hour, _ in gone})
+        for hour in sorted({hour for hour, _, _ in gone})
     )
     StaleTrace.objects.bulk_create(
         StaleTrace(project_id=project_id, trace_id=trace_id, id=uuid4(), marked_at=now)
-        for trace_id in {trace_id for _, trace_id in gone if trace_id}
+        for trace_id in {trace_id for _, trace_id, _ in gone if trace_id}
     )
+    with connection.cursor() as cursor:
+        stale.mark_threads(cursor, project_id, {str(thread_id) for _, _, thread_id in gone if thread_id}, now)
     return len(gone)
 
 
-def take_out(project_id: int, ids: Sequence[UUID], reason: str) -> list[tuple[datetime, UUID | None]]:
-    """Delete the rows of these runs and book that they went; return the hour and trace of each.
+def take_out(project_id: int, ids: Sequence[UUID], reason: str) -> list[tuple[datetime, UUID | None, UUID | None]]:
+    """Delete the rows of these runs and book that they went; return the hour, trace and thread of each.
 
     In the caller's transaction.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE project_id = %s AND id = ANY(%s)"
-            " RETURNING type, date_trunc('hour', started_at, 'UTC'), trace_id",
+            " RETURNING type, date_trunc('hour', started_at, 'UTC'), trace_id, thread_id",
             [project_id, sorted(ids)],
         )
-        gone: list[tuple[str, datetime, UUID | None]] = cursor.fetchall()
-    _write_off(project_id, [kind for kind, _, _ in gone if kind != UNCOUNTED], reason, timezone.now())
-    return [(hour, trace_id) for _, hour, trace_id in gone]
+        gone: list[tuple[str, datetime, UUID | None, UUID | None]] = cursor.fetchall()
+    _write_off(project_id, [kind for kind, *_ in gone if kind != UNCOUNTED], reason, timezone.now())
+    return [(hour, trace_id, thread_id) for _, hour, trace_id, thread_id in gone]
 
 
 def _write_off(project_id: int, types: Iterable[str], reason: str, at: datetime) -> None:

@@ -23,7 +23,7 @@ from django.utils import timezone
 from projects.models import Project
 from runs import locks
 from runs.deletion import take_out
-from runs.models import Deletion, LedgerEntry, Run, StaleHour, StaleTrace
+from runs.models import Deletion, LedgerEntry, Run, StaleHour, StaleThread, StaleTrace
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +83,9 @@ def _empty(projects: QuerySet[Project], seconds: float) -> None:
 def _emptying(project: Project) -> Iterator[int]:
     """Delete a batch of the project's rows per step; yield its number for each step that found some.
 
-    Marks of stale hours and traces go first, else their sums would be recomputed for nobody.
+    Marks of stale hours, traces and threads go first, else their sums would be recomputed for nobody.
     """
-    for mark in (StaleHour, StaleTrace):
+    for mark in (StaleHour, StaleTrace, StaleThread):
         yield from _rows(mark, project)
     while locks.insist(lambda turn: _some_runs(project)):
         yield project.pk

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.utils import timezone
 
-from runs import locks
+from runs import locks, stale
 
 THUMBS = ("thumb", "thumbs")
 LONGEST_COMMENT = 10_000  # characters
@@ -117,6 +118,7 @@ def give(project_id: int, run_id: UUID, values: Mapping[str, Any], at: datetime)
     with transaction.atomic(), connection.cursor() as cursor:
         locks.enter(cursor, project_id, locks.BESIDE, above=[str(run_id)])
         cursor.execute(_GIVE, {"project": project_id, "run": run_id, "at": at, "keys": list(values), "values": texts})
+        stale.mark_around(cursor, project_id, [str(run_id)], timezone.now())
 
 
 def read_form(form: Mapping[str, str]) -> dict[str, Any]:

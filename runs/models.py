@@ -295,6 +295,16 @@ class StaleTrace(models.Model):
     marked_at = models.DateTimeField()
 
 
+class StaleThread(models.Model):
+    """A mark that a thread's summary must be recomputed: one per writing transaction and thread, as of `StaleHour`."""
+
+    pk = models.CompositePrimaryKey("project_id", "thread_id", "id")
+    project_id = models.IntegerField()
+    thread_id = models.UUIDField()
+    id = models.UUIDField()
+    marked_at = models.DateTimeField()
+
+
 class UsageBucket(models.Model):
     """Sums of one hour (by started_at), recomputed from runs, never incremented (rule 13). '' means none."""
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
+from runs import stale
 from runs.models import Run, RunFlag
 
 MOST = 50
@@ -18,8 +21,17 @@ def read_form(text: str) -> list[str]:
 
 def replace(run: Run, tags: Sequence[str]) -> None:
     """Store the tags, in one statement that leaves flags set meanwhile alone; update the object too."""
-    Run.objects.filter(project_id=run.project_id, id=run.id).update(
-        tags=list(tags), flags=F("flags").bitor(RunFlag.TAGS_EDITED)
-    )
+    store(run, list(tags))
     run.tags = list(tags)
     run.flags |= RunFlag.TAGS_EDITED
+
+
+@transaction.atomic
+def store(run: Run, tags: list[str] | None) -> None:
+    """Store the tags for good; those of a thread are in its summary too."""
+    Run.objects.filter(project_id=run.project_id, id=run.id).update(
+        tags=tags, flags=F("flags").bitor(RunFlag.TAGS_EDITED)
+    )
+    if run.type == "thread":
+        with connection.cursor() as cursor:
+            stale.mark_threads(cursor, run.project_id, [str(run.id)], timezone.now())
