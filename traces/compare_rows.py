@@ -167,7 +167,7 @@ class _Plan:
         while line < len(self.alignment):
             what = self._fold(line)
             stop = self._stop(line, what) if what else line + 1
-            if stop - line > 1 and _id(self.alignment, line) in self.opened:
+            if stop - line > 1 and self._is_opened(line):
                 self.kept.update(self.alignment.tops(range(line, stop)))
                 stop = line + 1
             found.append((line, stop))
@@ -191,6 +191,11 @@ class _Plan:
             left_sums=pair.left.sums if pair.left else None,
             right_sums=pair.right.sums if pair.right else None,
         )
+
+    def _is_opened(self, line: int) -> bool:
+        """Tell whether the address names either run of the line, so that swapping the sides keeps folds open."""
+        pair = self.alignment.pair(line)
+        return any(node is not None and node.id in self.opened for node in (pair.left, pair.right))
 
     def _fold(self, line: int) -> Kind | None:
         """Return the kind of sub-tree that can be folded with its neighbours, None where it can't."""

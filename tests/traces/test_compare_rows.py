@@ -91,6 +91,15 @@ def test_a_fold_opens_by_the_run_it_begins_with() -> None:
     assert words(differences(alignment, 1)) == ["run 0", "tool 1", "tool 2", "tool 3", "tool 4", "tool 5"]
 
 
+def test_a_fold_stays_open_when_the_sides_are_swapped() -> None:
+    left = siblings(5)
+    right = grow(uid(0), [row(0), *(row(50 + n, 0, at_ms=n, type="tool", name=f"tool {n}") for n in range(1, 6))])
+    fold = next(line for line in differences(align(left, right)).lines if isinstance(line, Fold))
+    assert fold.start == uid(51)
+    for alignment in (align(left, right), align(right, left)):
+        assert words(differences(alignment, 51)) == ["run 0", *(f"tool {n}" for n in range(1, 6))]
+
+
 def test_an_opened_fold_folds_what_is_beneath_each_of_its_runs() -> None:
     below = [row(10 + n, 1, at_ms=50 + n, name=f"below {n}") for n in range(3)]
     rows_of = [row(0), row(1, 0, at_ms=1, name="chain"), row(2, 0, at_ms=900, name="last"), *below]
