@@ -77,7 +77,7 @@ def whole_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
 
 @pytest.fixture(scope="session")
 def many_runs(whole_copy: Copy) -> Instance:
-    """Make a project with 70 model calls, a trace, two threads and a refused event; the second call has MANY_TAGS."""
+    """Make a project with 70 model calls (one with MANY_TAGS), two traces, an orphan, two threads, a refused event."""
     instance = new_project(whole_copy, "Many runs")
     events = [
         event
@@ -99,6 +99,9 @@ def many_runs(whole_copy: Copy) -> Instance:
     events += run_events("agent", "claims-agent", "agent", 59, parent="asked", tags=["claims"])
     events += run_events("tool", "lookup", "tool", 58.5, parent="agent", error={"message": "no such booking"})
     events += run_events("retriever", "search", "retriever", 58.4, parent="agent")
+    events += run_events("agent", "claims-agent", "agent again", 55, tags=["claims"])
+    events += run_events("tool", "lookup", "tool again", 54.5, parent="agent again")
+    events += run_events("tool", "orphan", "orphan", 53, parent="never sent")
     events += run_events("tool", "alone", "standalone", 50)
     opinion = {"thumb": "down", "comment": "too late"} | {f"key-{number}": f"value {number}" for number in range(8)}
     events.append({"type": "llm", "event": "feedback", "runId": made_id("1"), "feedback": opinion})
