@@ -248,4 +248,4 @@ def test_a_list_never_reads_bodies(member: Client, project: Project, run: Run) -
 
 def test_templates_hold_no_json_of_a_run_that_json_cannot_read(member: Client, project: Project, run: Run) -> None:
     saved = member.get(f"{at('run_raw', project, run.id, 'metadata')}?download=1")
-    assert json.loads(saved.content) == {"lang": "nl"}
+    assert json.loads(saved.getvalue()) == {"lang": "nl"}
