@@ -14,7 +14,7 @@ from traces.find import Hit, Match, Sought
 from traces.tree import Forest
 
 SECONDS: Final = 3.0
-FIRST_BATCH: Final = 1000  # runs
+FIRST_BATCH: Final = 125  # runs
 LARGEST_BATCH: Final = 8000
 QUICK: Final = 0.3  # seconds: a batch that took less is followed by a larger one
 LONGEST_ESCAPE: Final = 7  # characters: \\\\u00e9
@@ -70,7 +70,7 @@ def search(project_id: int, forest: Forest, text: str, start: int = 0, seconds: 
     """Return where a text occurs in names, inputs, outputs and errors, from the run at position `start` on.
 
     At most `find.MOST` hits. After `seconds` it says how far it came; a statement that takes as long by itself is
-    cancelled, and what was found before it is kept.
+    cancelled, and what was found before it is kept. Where that is nothing, names and ids alone are looked at.
     """
     if not text:
         return Found(text, [], Stop.END, len(forest), len(forest))
@@ -89,7 +89,8 @@ def search(project_id: int, forest: Forest, text: str, start: int = 0, seconds: 
                 if monotonic() > deadline:
                     break
     except TooSlowError:
-        pass
+        if searched == start:
+            hits = searching.hits(start, len(forest), {})[: find.MOST]
     return Found(text, hits, Stop.END if searched == len(forest) else Stop.SLOW, searched, len(forest))
 
 
@@ -117,8 +118,11 @@ class _Search:
 
     def between(self, start: int, stop: int) -> list[Hit]:
         """Return the hits among the positions from `start` to before `stop`."""
+        return self.hits(start, stop, self._matches(self.forest.columns.ids[start:stop]))
+
+    def hits(self, start: int, stop: int, matches: dict[bytes, list[Match]]) -> list[Hit]:
+        """Return those that have a match, or the name or id that is looked for."""
         names, ids = self.forest.columns.names, self.forest.columns.ids
-        matches = self._matches(ids[start:stop])
         return [
             self._hit(position, matches.get(ids[position], []))
             for position in range(start, stop)

@@ -261,6 +261,8 @@ def test_a_statement_that_takes_too_long_is_cancelled(site: Site, monkeypatch: p
     monkeypatch.setattr(
         find_queries, "SEARCH", find_queries.SEARCH.replace("ORDER BY", "AND pg_sleep(3) IS NOT NULL ORDER BY")
     )
-    root = traced(site, [{"output": '"needle"'}])
+    root = traced(site, [{"output": '"needle of tool-0000"'}])
     found = look(site, root, "needle", seconds=0.2)
     assert (found.stop, found.searched, found.hits) == (Stop.SLOW, 0, [])
+    named = look(site, root, "tool-", seconds=0.2)
+    assert (named.stop, names(named)) == (Stop.SLOW, ["tool-0000"]), "names need no payload"
