@@ -23,8 +23,20 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.id === "pulse" && document.hidden) event.preventDefault();
 });
 
+// A page that asks every few seconds complains once, not every few seconds; where it may ask no longer, it stops.
+for (const trouble of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.body.addEventListener(trouble, (event) => {
+    const { elt, xhr } = event.detail;
+    if (elt.id !== "pulse") return;
+    if (elt.dataset.lost) event.stopPropagation();
+    elt.dataset.lost = "true";
+    if (xhr?.status === 403 || xhr?.status === 404) elt.remove();
+  });
+}
+
 document.addEventListener("htmx:afterRequest", (event) => {
   const { elt, xhr } = event.detail;
+  if (elt.id === "pulse" && event.detail.successful) delete elt.dataset.lost;
   if (elt.id !== "pulse" || xhr.status !== 200 || xhr.getResponseHeader("HX-Redirect")) return;
   grow(new DOMParser().parseFromString(xhr.responseText, "text/html"));
 });

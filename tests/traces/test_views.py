@@ -153,3 +153,54 @@ def test_names_that_are_markup_stay_text(site: Site) -> None:
         assert "<script>alert" not in page
         assert "<b>type" not in page
         assert "style=" not in page
+
+
+def test_filters_keep_what_matches_with_the_runs_above_it(site: Site, agent: Run) -> None:
+    def names(query: str) -> list[str]:
+        return re.findall(r'class="name" dir="auto">([^<]+)</span>', site.get(f"traces/{agent.id}?{query}"))
+
+    assert names("only=errors") == ["claims-agent", "plan", "fetch_tariff"]
+    assert sorted(names("only=llm")) == ["claims-agent", "gpt-4.1", "granite", "plan"]
+    assert names("only=share&share=50") == ["claims-agent", "gpt-4.1"]
+    assert "POST /x" not in names("spans=hide")
+    assert "POST /x" in names("spans=show")
+    page = site.get(f"traces/{agent.id}?only=errors")
+    assert "1 of 6 runs matches" in page
+    assert page.count("line-context") == 2
+    quiet = make.run(site.project, "agent", name="quiet")
+    assert "No run matches" in site.get(f"traces/{quiet.id}?only=errors")
+    span = Run.objects.get(name="POST /x")
+    assert "POST /x" in names(f"spans=hide&run={span.id}")
+
+
+def test_the_tinted_column_is_the_figure_itself(site: Site, agent: Run) -> None:
+    by_cost, by_time = (site.get(f"traces/{agent.id}{query}") for query in ("", "?tint=time"))
+    assert 'class="line-cost heat-6"' in by_cost
+    assert 'class="line-took heat-6"' in by_time
+    assert "line-took heat" not in by_cost
+    assert "line-cost heat" not in by_time
+    assert "critical path" in by_cost
+
+
+def test_idle_time_is_offered_to_be_compressed(site: Site) -> None:
+    root = make.run(site.project, "agent", name="patient", duration_ms=100_000)
+    for second in (0, 80):
+        make.child(
+            root, site.project, "tool", started_at=root.started_at + timedelta(seconds=second), duration_ms=20_000
+        )
+    page = site.get(f"traces/{root.id}")
+    assert "1\u00a0m 0\u00a0s idle: compress" in page
+    assert "40.0\u00a0s active" in page
+    assert "idle-hatch" not in page
+    compressed = site.get(f"traces/{root.id}?gaps=compress")
+    assert "idle-hatch" in compressed
+    assert "show in full" in compressed
+
+
+@pytest.mark.parametrize("query", ["?only=llm&spans=hide", "?only=share&share=1&tint=time&gaps=compress"])
+def test_a_filtered_page_asks_the_database_no_more_than_a_whole_one(
+    site: Site, agent: Run, query: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = site.client()
+    with django_assert_max_num_queries(30):
+        assert client.get(site.url(f"traces/{agent.id}{query}")).status_code == 200
