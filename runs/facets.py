@@ -4,7 +4,9 @@ Each group is counted under all filters but its own, so that alternatives stay v
 exact, and the whole has a time limit: it never holds up the table.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from django.db.models import Count, F, Func, TextField
 
@@ -25,6 +27,8 @@ class Value:
     runs: int | None  # None: it was not among the counted ones
     chosen: bool
     query: str  # the list with this value toggled
+    icon: str = ""
+    css: str = ""  # what the icon's colour means
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,15 @@ NOTHING = {"name": "unnamed", "tag": "untagged"}  # what rows without a value ar
 TITLES = {"name": "Name", "organization": "Organization", "team": "Team", "tag": "Tag"}
 
 
-def facets(project_id: int, filters: Filters, *, wide: str = "") -> list[Facet]:
+def facets(project_id: int, filters: Filters, *, wide: str = "", leave_out: Collection[str] = ()) -> list[Facet]:
     """Return the groups, one query each; `wide` names a group that is shown with more of its values."""
-    found = [
-        _statuses(project_id, filters),
-        *(_column(project_id, filters, key, MORE_VALUES if key == wide else MOST_VALUES) for key in COLUMNS),
-        _tags(project_id, filters, MORE_VALUES if wide == "tag" else MOST_VALUES),
-        _feedback(project_id, filters),
-    ]
+    makers: dict[str, Callable[[int], Facet]] = {
+        "status": lambda _most: _statuses(project_id, filters),
+        **{key: partial(_column, project_id, filters, key) for key in COLUMNS},
+        "tag": partial(_tags, project_id, filters),
+        "feedback": lambda _most: _feedback(project_id, filters),
+    }
+    found = [make(MORE_VALUES if key == wide else MOST_VALUES) for key, make in makers.items() if key not in leave_out]
     return [facet for facet in found if facet.values]
 
 

@@ -8,45 +8,16 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
-from django.db.models import Count, F, Min, Q, Value
+from django.db.models import F, Min, Q, Value
 
-from lunary_dash.paging import Page
-from runs import bodies, conditions, feedback, jsontree, keyset
+from runs import bodies, conditions, feedback, jsontree
 from runs.models import EndUser, Feedback, Message, Run, RunBody
 from runs.queries import Person, people
 from traces.columns import RunRow
-from traces.filters import ThreadFilters
-from traces.queries import COLUMNS, summed, sums_in, sums_of
+from traces.queries import COLUMNS, summed, sums_in
 from traces.story import AttachedRow, ChatRow, EventRow, MessageRow, Story
-from traces.tree import Sums
 
-PAGE = 50
 MODELS = 20  # names of models that one trace is said to have used
-LINE = 160  # characters of a first message that lists show
-LATEST = keyset.Order("ended_at", keyset.moment)
-THREAD_COLUMNS = (
-    *("id", "started_at", "ended_at", "user_id", "team_id", "organization_id", "tags"),
-    *("chat_id", "thread_id", "trace_id"),
-)
-
-
-@dataclass(frozen=True)
-class ThreadLine:
-    """One conversation of the list."""
-
-    id: UUID
-    first: str
-    started_at: datetime
-    ended_at: datetime | None
-    user: Person | None
-    team_id: str | None
-    organization_id: str | None
-    tags: tuple[str, ...]
-    messages: int
-    turns: int
-    sums: Sums
-    thumbs_up: int
-    thumbs_down: int
 
 
 @dataclass(frozen=True)
@@ -67,89 +38,6 @@ class Thread:
     who: Who | None
     names: dict[str, Person] = field(default_factory=dict)
     metadata: list[tuple[str, str, tuple[jsontree.Step, ...]]] = field(default_factory=list)
-
-
-def threads(project_id: int, filters: ThreadFilters, cursor: str | None) -> Page[ThreadLine]:
-    """Return a page of conversations, latest activity first; raises BadCursor. Six queries, whatever their length."""
-    found = keyset.page(filters.runs(project_id), LATEST, cursor, PAGE, THREAD_COLUMNS)
-    ids = [row["id"] for row in found.rows]
-    users = people(project_id, (row["user_id"] for row in found.rows))
-    first, counts, thumbs = _first_messages(project_id, ids), _counts(project_id, ids), _thumbs(project_id, ids)
-    sums = sums_of(project_id, ids, "thread_id")
-    lines = [
-        ThreadLine(
-            id=row["id"],
-            first=first.get(row["id"], ""),
-            started_at=row["started_at"],
-            ended_at=row["ended_at"],
-            user=users.get(row["user_id"]),
-            team_id=row["team_id"],
-            organization_id=row["organization_id"],
-            tags=tuple(row["tags"] or ()),
-            messages=counts.get(row["id"], (0, 0))[0],
-            turns=counts.get(row["id"], (0, 0))[1],
-            sums=sums[row["id"]],
-            thumbs_up=thumbs.get(row["id"], {}).get("up", 0),
-            thumbs_down=thumbs.get(row["id"], {}).get("down", 0),
-        )
-        for row in found.rows
-    ]
-    return Page(rows=lines, older=found.older, newer=found.newer)
-
-
-# A lateral look-up reads one message per thread from the index; DISTINCT ON would read them all.
-_FIRST = """
-    SELECT wanted.id, said.body FROM unnest(%s::uuid[]) AS wanted (id), LATERAL (
-        SELECT body FROM runs_message
-        WHERE project_id = %s AND thread_id = wanted.id AND side = 'in' AND role NOT IN ('system', 'developer')
-        ORDER BY at LIMIT 1) AS said
-"""
-
-
-def _first_messages(project_id: int, ids: list[UUID]) -> dict[UUID, str]:
-    """Return the first thing said by a person in each thread, on one line."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIRST, [ids, project_id])
-        return {thread_id: one_line(body) for thread_id, body in cursor.fetchall()}
-
-
-def one_line(body: str) -> str:
-    """Return a stored message on one line: its text, or what it is made of where it has none."""
-    message = bodies.message(body)
-    text = next((part.text for part in message.parts if part.kind == "text" and part.text.strip()), "")
-    if not text:
-        return ", ".join(dict.fromkeys(part.name or part.kind for part in message.parts))[:LINE]
-    return " ".join(text[: LINE * 4].split())[:LINE]
-
-
-def _counts(project_id: int, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
-    """Return (messages, turns) of each thread; a retry is not a turn of its own."""
-    messages = Message.objects.filter(project_id=project_id, thread_id__in=ids).values("thread_id")
-    chats = conditions.of_project(project_id).filter(type="chat", thread_id__in=ids, sibling_of__isnull=True)
-    turns = dict(chats.values_list("thread_id").annotate(n=Count("id")))
-    counted = messages.annotate(n=Count("id")).values_list("thread_id", "n")
-    return {thread_id: (count, turns.get(thread_id, 0)) for thread_id, count in counted if thread_id}
-
-
-_THUMBS = """
-    WITH spoken AS (
-        SELECT thread_id, id FROM runs_message WHERE project_id = %(project)s AND thread_id = ANY(%(threads)s)
-        UNION SELECT thread_id, id FROM runs_run WHERE project_id = %(project)s AND thread_id = ANY(%(threads)s))
-    SELECT spoken.thread_id, f.value #>> '{}', count(*)
-    FROM spoken JOIN runs_feedback f ON f.project_id = %(project)s AND f.run_id = spoken.id
-    WHERE f.key IN ('thumb', 'thumbs') AND f.value #>> '{}' IN ('up', 'down')
-    GROUP BY 1, 2
-"""
-
-
-def _thumbs(project_id: int, ids: list[UUID]) -> dict[UUID, dict[str, int]]:
-    """Return how often each thumb was given in each thread."""
-    found: dict[UUID, dict[str, int]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_THUMBS, {"project": project_id, "threads": ids})
-        for thread_id, thumb, count in cursor.fetchall():
-            found.setdefault(thread_id, {})[thumb] = count
-    return found
 
 
 def thread(project_id: int, run: Run) -> Thread:

@@ -19,7 +19,7 @@ BETWEEN: Final = "\x1f"
 """Joins the names for patterns; one that holds it is left out."""
 
 
-def _total(label: str, column: str, units: dict[str, int], unit: str = "") -> Field:
+def total(label: str, column: str, units: dict[str, int], unit: str = "") -> Field:
     """Return the filter on a total that is always known."""
     plain = figure(label, column, units, unit)
 
@@ -72,10 +72,10 @@ def _only(choice: str) -> Callable[[str], str]:
 
 
 TOTALS: dict[str, Field] = {
-    "duration": _total("duration", "duration_ms", bounds.SECONDS, "s"),
-    "runs": _total("runs", "runs", bounds.COUNTS),
-    "errors": _total("errors", "errors", bounds.COUNTS),
-    "tokens": _total("tokens", "tokens", bounds.COUNTS),
+    "duration": total("duration", "duration_ms", bounds.SECONDS, "s"),
+    "runs": total("runs", "runs", bounds.COUNTS),
+    "errors": total("errors", "errors", bounds.COUNTS),
+    "tokens": total("tokens", "tokens", bounds.COUNTS),
     "cost": figure("cost", "cost", bounds.DOLLARS, "USD"),
 }
 INSIDE: dict[str, Field] = {

@@ -11,7 +11,9 @@ from runs import conditions
 from runs.filters import Filters, Problem, QueryLike
 from runs.models import Message, Run
 from traces.fields import OF_SUMMARIES, TRACES
-from traces.models import TraceSummary
+from traces.models import ThreadSummary, TraceSummary
+from traces.thread_fields import OF_SUMMARIES as OF_THREADS
+from traces.thread_fields import THREADS
 from traces.tree import ROOT_TYPES
 
 
@@ -110,10 +112,20 @@ class TraceFilters(_Narrowed):
 
 
 class ThreadFilters(_Narrowed):
-    """Filters of the thread list. The time range is that of the last activity, text is looked for in messages."""
+    """Filters of the thread list. The time range is that of the last activity, text is looked for in messages.
 
-    dropped = ("tokens", "cost", "duration", "status", "trace", "name")
+    They ask the thread's own row; totals and signals are asked of its summary.
+    """
+
+    vocabulary = THREADS
+    dropped = ("status", "trace", "name")
+    extras = ("sort",)
     of = "threads"
+
+    @property
+    def asks_summaries(self) -> bool:
+        """Tell whether it asks for anything that only summaries know, which may lag."""
+        return bool(OF_THREADS.intersection(self.keys))
 
     def when(self) -> Q:
         """Return the condition of the time range."""
@@ -126,11 +138,34 @@ class ThreadFilters(_Narrowed):
 
     def runs(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[Run]:
         """Return the threads that the filters let through, unordered."""
-        found = super().runs(project_id, skip=(*skip, "type", "q", "feedback")).filter(type="thread")
+        found = super().runs(project_id, skip=(*skip, "type", "q", "feedback", *OF_THREADS)).filter(type="thread")
         for text in self.values("q") if "q" not in skip else ():
             found = found.filter(Exists(_saying(project_id, text)))
         values = self.values("feedback") if "feedback" not in skip else ()
-        return found.filter(_with_feedback(project_id, values)) if values else found
+        if values:
+            found = found.filter(_with_feedback(project_id, values))
+        if OF_THREADS.intersection(self.keys) - set(skip):
+            summaries = ThreadSummary.objects.filter(self._of_summaries(project_id, skip), project_id=project_id)
+            found = found.filter(id__in=summaries.values("thread_id"))
+        return found
+
+    def summaries(self, project_id: int, *, skip: Sequence[str] = ()) -> QuerySet[ThreadSummary]:
+        """Return the summaries of the threads that the filters let through, unordered.
+
+        They hold the last activity, so that threads' own rows are read only where more is asked of them.
+        """
+        when = Q() if "time" in skip else self.when()
+        found = ThreadSummary.objects.filter(when, self._of_summaries(project_id, skip), project_id=project_id)
+        if set(self.keys) - OF_THREADS - set(skip):
+            found = found.filter(thread_id__in=self.runs(project_id, skip=(*skip, *OF_THREADS)).values("id"))
+        return found
+
+    def _of_summaries(self, project_id: int, skip: Sequence[str] = ()) -> Q:
+        found = Q()
+        for key in self.keys:
+            if key in OF_THREADS and key not in skip:
+                found &= THREADS.field(key).where(project_id, [term.read for term in self.terms if term.key == key])
+        return found
 
 
 def _saying(project_id: int, text: str) -> QuerySet[Message]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from projects.models import Project
 from runs import conditions
@@ -59,14 +60,15 @@ def recompute_stale(seconds: float = math.inf, *, patient: bool = False) -> int:
 
 
 def current(project_id: int, threads: Collection[UUID]) -> dict[UUID, ThreadSummary]:
-    """Return what is known of these threads, exact to the last message; three queries, or eight.
+    """Return what is known of these threads, exact to the last message; one query, or six.
 
-    Marks are read first: a summary whose mark goes in between is read as it became.
+    Stored ones are read where no mark says that they are out of date, which the same statement tells.
     """
     if not threads:
         return {}
-    marked = MARKS.among(project_id, threads)
-    found = _stored(project_id, [id for id in threads if id not in marked])
+    marks = StaleThread.objects.filter(project_id=project_id, thread_id=OuterRef("thread_id"))
+    kept = ThreadSummary.objects.filter(~Exists(marks), project_id=project_id, thread_id__in=list(threads))
+    found = {row.thread_id: row for row in kept}
     missing = [id for id in threads if id not in found]
     return found | facts(project_id, missing) if missing else found
 

@@ -1,4 +1,4 @@
-"""The thread pages: the list of conversations, one conversation, and feedback on its messages."""
+"""The thread pages: one conversation, and feedback on its messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,44 +11,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from lunary_dash.htmx import render_page, wants_partial
-from lunary_dash.paging import BadCursor, Page
 from projects.access import Right, project_page
 from projects.models import Project
 from runs.feedback import LONGEST_COMMENT
-from runs.listing import typed_address
 from runs.lookup import find_run
 from runs.models import Run
-from runs.patience import TooSlowError, patience
-from traces import conversations, listing
+from traces import conversations, thread_signals
 from traces.address import uuids
-from traces.filters import ThreadFilters
 from traces.thread import converse, reaction
 from traces.views import address_of
-
-
-@require_GET
-@project_page()
-def thread_list(request: HttpRequest, project: Project) -> HttpResponse:
-    """Show conversations, those with the latest activity first."""
-    if typed := typed_address(request.GET, ThreadFilters, keep=()):
-        return redirect(f"{request.path}{typed}")
-    filters = ThreadFilters.parse(request.GET)
-    context = {"project": project, "filters": filters, "ranges": listing.ranges(filters)}
-    context |= _table(project, filters, request.GET.get("cursor"))
-    return render_page(request, "threads/list.html", context, partial=("results", "state"))
-
-
-def _table(project: Project, filters: ThreadFilters, cursor: str | None) -> dict[str, Any]:
-    """Return one page of the list; a damaged cursor or a slow search is said instead."""
-    empty: Page[conversations.ThreadLine] = Page(rows=[], older=None, newer=None)
-    try:
-        with patience(listing.TABLE_SECONDS):
-            found = conversations.threads(project.pk, filters, cursor)
-            return {"page": found} | ({} if found.rows else listing.emptiness(project, filters))
-    except BadCursor as damaged:
-        return {"page": empty, "refused": str(damaged)}
-    except TooSlowError:
-        return {"page": empty, "refused": listing.TOO_SLOW}
 
 
 @require_GET
@@ -64,6 +35,7 @@ def thread_page(request: HttpRequest, project: Project, thread_id: str) -> HttpR
     chosen = list(uuids(request.GET.getlist("retry")))
     conversation = converse(thread.story, chosen, _number(request.GET.get("turn")))
     context = {"project": project, "thread": thread, "conversation": conversation, "chosen": chosen}
+    context["signals"] = thread_signals.of_thread(project.pk, run.id)
     return render_page(request, "threads/page.html", context)
 
 

@@ -9,6 +9,7 @@ from traces import (
     findings_views,
     list_views,
     share_views,
+    thread_list_views,
     thread_views,
     transcript_views,
     views,
@@ -32,7 +33,8 @@ urlpatterns = [
     path("traces/<uuid:trace_id>/compare-with", compare_views.trace_compare_with, name="trace_compare_with"),
     path("traces/<uuid:trace_id>/alive", views.trace_alive, name="trace_alive"),
     path("traces/<id:trace_id>", views.trace_page, name="trace_page"),
-    path("threads", thread_views.thread_list, name="thread_list"),
+    path("threads", thread_list_views.thread_list_page, name="thread_list"),
+    path("threads/facets", thread_list_views.thread_facets, name="thread_facets"),
     path(
         "threads/<uuid:thread_id>/messages/<uuid:message_id>/feedback",
         thread_views.thread_feedback,

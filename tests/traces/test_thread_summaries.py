@@ -1,100 +1,36 @@
 """Thread summaries: what they hold equals a recount, however and in whatever order things were stored."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from io import StringIO
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from django.db import connection, connections
 
-from ingest.events import FeedbackEvent, Kind, MessageEvent, RunEvent, Usage, UserSeen
-from ingest.write import store as store_batch
-from projects import keys
+from ingest.events import Kind, RunEvent, Usage, UserSeen
 from projects.models import Project
 from runs import feedback, tags
 from runs.deletion import delete_run
 from runs.ids import sdk_hash
 from runs.models import Run, StaleThread
 from tests import make
-from tests.ingest.event_sets import EPOCH_US, IDS, MESSAGE_IDS, THREADS, batch_of, message_events, run_events
+from tests.ingest.event_sets import EPOCH_US, IDS, MESSAGE_IDS, THREADS
+from tests.traces.thread_recounts import HELD, judged, project_with_key, recount, said, store, stored
 from traces import conversations, tasks, thread_summaries
 from traces.models import ThreadSummary
-from traces.thread import converse
 from traces.thread_summaries import MARKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HELD = [str(UUID(int=number, version=4)) for number in range(301, 303)]  # ids that people hold, sent hashed as well
 
 
 @pytest.fixture
 def project() -> Project:
-    project = make.project()
-    keys.forget()
-    keys.create(project, "public", "public", text=str(project.public_id))
-    return project
-
-
-def store(project: Project, *events: object, held: Sequence[str] = ()) -> None:
-    batch = batch_of(events)
-    batch.held_ids.update(held)
-    store_batch(project.pk, batch, datetime.now(UTC), None)
-
-
-def said(number: int, text: str = "hello", side: str = "in", thread: str = THREADS[0], **fields: Any) -> MessageEvent:
-    """Return the message of that number, a second after the one before."""
-    role = "user" if side == "in" else "assistant"
-    return MessageEvent(
-        message_id=MESSAGE_IDS[number],
-        side=side,
-        thread_id=thread,
-        at=EPOCH_US + number * 1_000_000,
-        role=role,
-        body=msgspec.json.encode({"role": role, "content": text}).decode(),
-        **fields,
-    )
-
-
-def judged(id: str, **values: Any) -> FeedbackEvent:
-    return FeedbackEvent(run_id=id, at=EPOCH_US, values=values)
-
-
-def recount(project: Project) -> dict[UUID, tuple[Any, ...]]:
-    """Return the figures of every thread as its conversation's page tells them."""
-    found = {}
-    for run in Run.objects.filter(project_id=project.pk, type="thread"):
-        totals = converse(conversations.thread(project.pk, run).story).totals
-        ended = run.ended_at or run.started_at
-        found[run.id] = (
-            *(run.started_at, ended, (ended - run.started_at) // timedelta(milliseconds=1)),
-            *(run.user_id, run.team_id, run.organization_id, run.tags),
-            *(totals.turns, totals.messages, totals.retries, totals.thumbs_up, totals.thumbs_down),
-            *(totals.sums.tokens, totals.sums.cost, totals.sums.priced, totals.sums.unknown),
-        )
-    return found
-
-
-def shown(rows: dict[UUID, ThreadSummary]) -> dict[UUID, tuple[Any, ...]]:
-    names = (
-        *("started_at", "ended_at", "duration_ms", "user_id", "team_id", "organization_id", "tags", "exchanges"),
-        *("messages", "retries", "thumbs_up", "thumbs_down", "tokens", "cost", "priced", "unknown"),
-    )
-    return {
-        id: tuple(getattr(row, name) or (Decimal(0) if name == "cost" else getattr(row, name)) for name in names)
-        for id, row in rows.items()
-    }
-
-
-def stored(project: Project) -> dict[UUID, tuple[Any, ...]]:
-    return shown({row.thread_id: row for row in ThreadSummary.objects.filter(project_id=project.pk)})
+    return project_with_key()
 
 
 def only(project: Project) -> ThreadSummary:
@@ -312,101 +248,6 @@ def test_existing_threads_are_summed_up_after_the_migration(project: Project) ->
     with connection.cursor() as cursor:
         cursor.execute(migration.MARK)
     assert only(project).messages == 1
-
-
-feedback_events = st.builds(
-    FeedbackEvent,
-    run_id=st.sampled_from([*IDS[:3], *MESSAGE_IDS[:4], *HELD]),
-    at=st.just(EPOCH_US),
-    values=st.dictionaries(
-        st.sampled_from(["thumb", "thumbs", "comment"]), st.none() | st.sampled_from(["up", "down"]), min_size=1
-    ),
-)
-sightings = st.builds(
-    UserSeen, user_id=st.sampled_from(["ann", "ben"]), at=st.just(EPOCH_US), props=st.none() | st.just({"teamId": "t9"})
-)
-events = st.lists(
-    st.one_of(
-        run_events(ids=IDS[:3], parents=MESSAGE_IDS[:3]),
-        st.tuples(run_events(ids=HELD, parents=MESSAGE_IDS[:2]), st.integers(0, 1)),
-        message_events(),
-        message_events(),
-        feedback_events,
-        sightings,
-    ),
-    min_size=1,
-    max_size=5,
-)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("store"), events),
-        st.tuples(st.just("store, then recompute"), events),
-        st.tuples(st.just("store, then recompute"), events),
-        st.tuples(st.just("delete"), st.sampled_from([*IDS[:3], *HELD, *MESSAGE_IDS, *THREADS])),
-        st.tuples(st.just("hold"), st.sampled_from([*HELD, *MESSAGE_IDS[:2]])),
-        st.tuples(st.just("judge"), st.sampled_from([*IDS[:3], *MESSAGE_IDS, *THREADS])),
-        st.tuples(st.just("killed"), st.none()),
-    ),
-    min_size=3,
-    max_size=12,
-)
-
-
-@given(steps=steps)
-@settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
-def test_whatever_is_stored_judged_moved_and_deleted_ends_equal_to_a_recount(
-    project: Project, steps: list[tuple[str, Any]]
-) -> None:
-    for what, value in steps:
-        _take_step(project, what, value)
-        expected = recount(project)
-        assert shown(thread_summaries.current(project.pk, list(expected))) == expected
-        assert thread_summaries.verify(project).holds, what  # nothing changes without a mark
-    thread_summaries.recompute_stale()
-    assert stored(project) == recount(project)
-    assert not StaleThread.objects.exists()
-    _wipe(project)
-
-
-def _take_step(project: Project, what: str, value: Any) -> None:
-    if what == "killed":
-        with pytest.raises(KeyboardInterrupt):
-            _die_recomputing()
-    elif what == "delete":
-        delete_run(project.pk, UUID(value))
-    elif what == "hold":
-        store(project, held=[value])
-    elif what == "judge":
-        feedback.give(project.pk, UUID(value), {"thumb": "down"}, datetime.now(UTC))
-    else:
-        store(project, *(_as_sent(project, event) for event in value))
-        if what != "store":
-            thread_summaries.recompute_stale()
-
-
-def _die_recomputing() -> None:
-    with transaction.atomic():
-        thread_summaries.recompute_stale()
-        raise KeyboardInterrupt
-
-
-def _as_sent(project: Project, event: Any) -> object:
-    """Return the event with its id in the form that the SDK would send."""
-    if not isinstance(event, tuple):
-        return event
-    found, form = event
-    return msgspec.structs.replace(
-        found, run_id=sdk_hash(found.run_id, str(project.public_id)) if form else found.run_id
-    )
-
-
-def _wipe(project: Project) -> None:
-    """Empty the project for the next example."""
-    tables = ("run", "runbody", "alias", "message", "feedback", "staletrace", "stalethread", "stalehour", "enduser")
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DELETE FROM runs_{table} WHERE project_id = %s", [project.pk])
-    ThreadSummary.objects.all().delete()
 
 
 def _address() -> dict[str, Any]:
