@@ -38,6 +38,9 @@ BARE = (
 )
 _LATER = re.compile(r'href="([^"#]*\bfrom=[^"#]*)[^"]*"[^>]*(?:data-next)|class="unfold" href="([^"#]*)')
 _ROW = re.compile(r"<(?:li|tr|article)[ >]")
+_FIRST_PAINT = """() => new Promise((done) => new PerformanceObserver((seen) => {
+  for (const {name, startTime} of seen.getEntries()) if (name === "first-contentful-paint") done(startTime);
+}).observe({type: "paint", buffered: true}))"""
 _HTMX = {"HX-Request": "true"}
 
 
@@ -204,8 +207,7 @@ def _painter(instance: Instance) -> Iterator[Callable[[str], float] | None]:
 
         def paint(address: str) -> float:
             page.goto(address)
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-            return float(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+            return float(page.evaluate(_FIRST_PAINT))
 
         yield paint
         browser.close()

@@ -1,5 +1,8 @@
 """One template answers as a page or as its named fragments; small tags behave."""
 
+import gc
+import weakref
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
@@ -42,6 +45,25 @@ def test_fragments_of_a_page_are_found_through_its_blocks_and_know_they_are_part
     html = render_fragments(request(), SAMPLE, {"poll": "/p/x/", "since": 5, "project": project}, ("waiting",))
     assert html.strip().startswith('<div id="waiting"')
     assert "<html" not in html
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("partial", [None, "waiting"])
+def test_what_a_page_showed_is_let_go_of_at_once(partial: str | None) -> None:
+    class Large:
+        public_id = "f1efecf7-55c4-4c45-b7ba-f8c824cf663b"
+
+    shown = Large()
+    left = weakref.ref(shown)
+    context = {"poll": "/p/x/", "since": 5, "project": shown}
+    gc.disable()
+    try:
+        render_page(request(**({"HX-Request": "true"} if partial else {})), SAMPLE, context, partial=partial)
+        context.clear()
+        del shown
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_fragment_wants_one_name() -> None:
