@@ -10,13 +10,17 @@ function marks(item) {
   return `${item.id.slice(2)}.${said.filter(Boolean).join("")}`;
 }
 
+const rows = () => [...document.querySelectorAll("#tree li[id^=n-]")].map(marks).join(" ");
+let sent = "";
+
 document.addEventListener("htmx:configRequest", (event) => {
   const pulse = event.detail.elt;
   if (pulse.id !== "pulse") return;
   const chosen = new URLSearchParams(location.search).get("run");
   if (chosen) event.detail.path += `${event.detail.path.endsWith("?") ? "" : "&"}run=${chosen}`;
   event.detail.parameters.set("token", pulse.dataset.token);
-  event.detail.parameters.set("rows", [...document.querySelectorAll("#tree li[id^=n-]")].map(marks).join(" "));
+  sent = rows();
+  event.detail.parameters.set("rows", sent);
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -38,7 +42,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const { elt, xhr } = event.detail;
   if (elt.id === "pulse" && event.detail.successful) delete elt.dataset.lost;
   if (elt.id !== "pulse" || xhr.status !== 200 || xhr.getResponseHeader("HX-Redirect")) return;
-  grow(new DOMParser().parseFromString(xhr.responseText, "text/html"));
+  // A list that was opened in between is not part of the answer: the next one has it.
+  if (rows() === sent) grow(new DOMParser().parseFromString(xhr.responseText, "text/html"));
 });
 
 function grow(fresh) {
@@ -112,7 +117,7 @@ function row(mine, fresh) {
   const [open, lists] = [mine, fresh].map((item) => item.querySelector(":scope > details"));
   const below = (item) => [...item.children].filter((child) => child !== item.querySelector(":scope > a.line"));
   if (open && lists) list(open.querySelector(":scope > ul"), lists.querySelector(":scope > ul"));
-  else if (!open) {
+  else if (!open && !mine.querySelector(":scope > .unfold[aria-busy]")) {
     for (const old of below(mine)) old.remove();
     mine.append(...below(fresh));
   }
