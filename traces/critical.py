@@ -81,7 +81,7 @@ class CriticalPath:
             begin, end = starts[parent], latest[parent]
             ended = _end(self._forest, parent, end)  # children may outlast it: after that no time is its own
         picked, own, at = [], 0, end
-        for child in sorted(children, key=lambda child: (-latest[child], starts[child])):
+        for child in sorted(children, key=latest.__getitem__, reverse=True):  # of equal ends the first start
             if at <= begin:
                 break
             start, stop = starts[child], latest[child]
