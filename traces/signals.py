@@ -25,7 +25,7 @@ SLOW: Final = "slow"
 
 LABELS: Final = {
     FAILED: "Error answer",
-    ABANDONED: "Abandoned after error",
+    ABANDONED: "Left after error",
     UNANSWERED: "Unanswered",
     DISLIKED: "Thumbs down",
     REASKED: "Asked again",

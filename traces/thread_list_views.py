@@ -20,9 +20,9 @@ from traces.thread_summaries import MARKS
 
 COLUMNS: Final = (
     *(("Last activity", "time", ""), ("First message", "first", ""), ("Signals", "signals", "thread-signals")),
-    *(("Turns", "exchanges", "num"), ("Messages", "messages", "num low"), ("End user", "user", "")),
-    *(("Team", "team", "mid"), ("Organization", "organization", "wide"), ("Tags", "tags", "wide")),
-    *(("Started", "started", "wide"), ("Duration", "duration", "num mid"), ("Σ Tokens", "tokens", "num low")),
+    *(("Turns", "exchanges", "num"), ("Messages", "messages", "num broad"), ("End user", "user", "")),
+    *(("Team", "team", "broad"), ("Organization", "organization", "wide"), ("Tags", "tags", "wide")),
+    *(("Started", "started", "wide"), ("Duration", "duration", "num mid"), ("Σ Tokens", "tokens", "num broad")),
     *(("Σ Cost", "cost", "num"), ("Feedback", "feedback", "")),
 )
 
