@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
-from sys import byteorder
+from sys import byteorder, intern
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -30,19 +30,33 @@ SELECT: Final = """
         string_agg(COALESCE(timestamptz_send(ended_at), int8send(%s)), ''),
         string_agg(int8send(COALESCE(duration_ms, -1)), ''), string_agg(int4send(COALESCE(input_tokens, -1)), ''),
         string_agg(int4send(COALESCE(output_tokens, -1)), ''), string_agg(COALESCE(cost::text, ''), ','),
-        string_agg(CASE WHEN repeat_of IS NULL THEN '0' ELSE '1' END, '')
+        string_agg(CASE WHEN repeat_of IS NULL THEN '0' ELSE '1' END, ''),
+        count(*), sum(hashtextextended(writer::text, 0) >> 20)
     FROM (
         SELECT id, parent_id, replace(type, E'\\n', ' ') AS type, name, status, started_at, ended_at, duration_ms,
-            input_tokens, output_tokens, cost, repeat_of
+            input_tokens, output_tokens, cost, repeat_of, xmin AS writer
         FROM runs_run WHERE project_id = %s AND trace_id = %s ORDER BY started_at, id
     ) AS rows
 """
-"""Reads what `Columns.decode` takes, with `parameters`; every value is null where no run has the trace."""
+"""Reads what `Columns.decode` and `state` take, with `parameters`; all but the count is null where no run is there."""
+STATE: Final = """
+    SELECT count(*), sum(hashtextextended(xmin::text, 0) >> 20) FROM runs_run WHERE project_id = %s AND trace_id = %s
+"""
+"""Reads what `state` takes alone, in a fifth of the time."""
 
 
 def parameters(project_id: int, trace_id: UUID) -> tuple[object, ...]:
     """Return what `SELECT` is run with."""
     return (_NEVER, project_id, trace_id)
+
+
+def state(record: Sequence[Any]) -> str | None:
+    """Return a text that is another one once any run of the trace came, changed or went; None where it has no runs.
+
+    `xmin` is the transaction that wrote a row last: no column says when a run was changed, and none is needed.
+    """
+    rows, written = record[-2:]
+    return f"{rows}.{written}" if rows else None
 
 
 class RunRow(msgspec.Struct, frozen=True, gc=False):
@@ -93,13 +107,13 @@ class Columns(msgspec.Struct):
     @classmethod
     def decode(cls, record: Sequence[Any]) -> Self:
         """Return the columns of a record of `SELECT`, by start and id."""
-        ids, parents, types, names, statuses, starts, ends, durations, inputs, outputs, costs, repeats = record
+        ids, parents, types, names, statuses, starts, ends, durations, inputs, outputs, costs, repeats = record[:12]
         return cls(
             ids=_split(ids),
             parents=parents,
-            types=types.split("\n"),
-            names=names,
-            statuses=statuses.split(","),
+            types=list(map(intern, types.split("\n"))),
+            names=[None if name is None else intern(name) for name in names],
+            statuses=list(map(intern, statuses.split(","))),
             starts=[at + _EPOCH_OF_POSTGRES for at in _integers("q", starts)],
             ends=[None if at == _NEVER else at + _EPOCH_OF_POSTGRES for at in _integers("q", ends)],
             durations=_known(_integers("q", durations)),

@@ -14,7 +14,7 @@ from psycopg import Cursor
 from runs import conditions, feedback
 from runs.models import Run
 from runs.queries import Person, people
-from traces import columns
+from traces import alive, columns, recent
 from traces.columns import RunRow
 from traces.tree import PRICED_TYPES, Forest, Sums
 
@@ -81,11 +81,23 @@ def sums_in(row: Mapping[str, Any]) -> Sums:
 
 
 def forest(project_id: int, trace_id: UUID) -> Forest | None:
-    """Return the whole tree of a trace from its narrow rows, in one query; None where no run has that trace."""
+    """Return the whole tree of a trace from its narrow rows, in one query; None where no run has that trace.
+
+    A large one is kept for the next request, which then only asks whether it is still what it was.
+    """
+    if recent.holds(project_id, trace_id):
+        kept = recent.find(project_id, trace_id, alive.state(project_id, trace_id))
+        if kept is not None:
+            return kept
     connection.ensure_connection()
     with Cursor(connection.connection) as cursor:
         record = cursor.execute(columns.SELECT, columns.parameters(project_id, trace_id), binary=True).fetchone()
-    return Forest(trace_id, columns.Columns.decode(record)) if record and record[0] is not None else None
+    state = columns.state(record) if record else None
+    if record is None or state is None:
+        return None
+    found = Forest(trace_id, columns.Columns.decode(record))
+    recent.keep(project_id, found, state)
+    return found
 
 
 def trace(project_id: int, trace_id: UUID) -> Trace | None:
