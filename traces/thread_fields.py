@@ -68,9 +68,11 @@ INSIDE: Final[dict[str, Field]] = {
 OF_SUMMARIES: Final = frozenset((*TOTALS, *INSIDE))
 """Keys that are asked of the summary; all others are asked of the thread's own row."""
 
+_WORDS: Final = {kind: kind for kind in signals.LABELS} | {"error": signals.FAILED, "errors": signals.FAILED}
+
 THREADS: Final = Vocabulary(
     fields=FIELDS | TOTALS | INSIDE,
     aliases=ALIASES | {"turns": "exchanges", "turn": "exchanges", "signals": "signal"},
     figures=frozenset(TOTALS),
-    phrases={("has", kind): ("signal", kind) for kind in signals.LABELS},
+    phrases={("has", word): ("signal", kind) for word, kind in _WORDS.items()},
 )

@@ -16,6 +16,7 @@ from traces.signals import Found, Signal
 
 SPAN: Final = timedelta(days=30)
 ENOUGH: Final = 20  # exchanges, before their 95th percentile says anything
+LARGE: Final = 2_000  # messages; a recount of more is not worth a page's waiting
 
 _BINS: Final = """
     SELECT bin, sum(count)::bigint
@@ -57,9 +58,10 @@ def shown(
 
 
 def of_thread(project_id: int, thread_id: UUID) -> tuple[Signal, ...]:
-    """Return the signals of one thread, exact to its last message."""
-    found = thread_summaries.current(project_id, [thread_id])
-    return shown(project_id, found.values()).get(thread_id, ())
+    """Return the signals of one thread, exact to its last message; of a LARGE one as the worker last knew them."""
+    rows = ThreadSummary.objects.filter(project_id=project_id, thread_id=thread_id, messages__gte=LARGE)
+    found = list(rows) or list(thread_summaries.current(project_id, [thread_id]).values())
+    return shown(project_id, found).get(thread_id, ())
 
 
 def _told(row: ThreadSummary, now: datetime, limit: float | None) -> tuple[Signal, ...]:

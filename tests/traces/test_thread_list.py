@@ -260,3 +260,13 @@ def test_rows_are_exact_while_the_order_waits_for_the_worker(project: Project) -
     assert line.summary.messages == row.messages + 1
     Run.objects.filter(id=row.thread_id).delete()
     assert row.thread_id not in [line.id for line in walk(project, filters("sort=-messages"))]
+
+
+def test_a_large_conversation_does_not_wait_for_a_recount(project: Project) -> None:
+    row = ThreadSummary.objects.filter(project_id=project.pk, signals__len=0, slowest_ms=None).first()
+    assert row
+    signs = {"signals": ["retried"], "signal_turns": [1], "signal_times": [1]}
+    for messages, kinds in ((thread_signals.LARGE, ["retried"]), (thread_signals.LARGE - 1, [])):
+        ThreadSummary.objects.filter(thread_id=row.thread_id).update(messages=messages, **signs)
+        thread_summaries.MARKS.add(project.pk, [row.thread_id])
+        assert [signal.kind for signal in thread_signals.of_thread(project.pk, row.thread_id)] == kinds

@@ -93,7 +93,7 @@ def test_every_column_can_be_sorted_by_and_every_filter_stays_in_the_address(sit
 
 def test_words_and_limits_become_an_address(site: Site, talk: Talk) -> None:
     client = site.client()
-    typed = client.get(site.url("threads"), {"add": "signal:reasked turns:>2 has:failed started:>=2026-11-01 refund"})
+    typed = client.get(site.url("threads"), {"add": "signal:reasked turns:>2 has:error started:>=2026-11-01 refund"})
     assert typed.status_code == 302
     assert typed["Location"].partition("?")[2] == (
         "signal=reasked&signal=failed&exchanges=%3E2&started=%3E%3D2026-11-01&q=refund"
