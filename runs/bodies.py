@@ -104,11 +104,16 @@ def _begun(tree: tuple[jsontree.Step, ...]) -> tuple[jsontree.Step, ...]:
 
 def message(text: str) -> Message:
     """Return one stored message as a conversation draws it, within the same bounds as a payload."""
-    try:
-        read = messages.read_one(decode(text))
-    except (UnreadableError, RecursionError):
-        read = Message("", (Part("text", text=text),))
+    read = whole_message(text)
     return replace(read, parts=_shorten(read.parts, SHOWN)[0])
+
+
+def whole_message(text: str) -> Message:
+    """Return one stored message with all of its text, however long; text that can't be read is what was said."""
+    try:
+        return messages.read_one(decode(text))
+    except (UnreadableError, RecursionError):
+        return Message("", (Part("text", text=text),))
 
 
 def media(text: str | None, number: int) -> messages.Media | None:

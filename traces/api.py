@@ -90,7 +90,7 @@ def list_threads(request: HttpRequest, project: Project) -> HttpResponse:
             page=window.page,
             limit=window.limit,
             next_cursor=found.next_cursor,
-            data=[ThreadView(**facts) for facts in _facts(request, project, found.rows)],
+            data=[ThreadView(**facts) for facts in facts_of(place(request, project), project, found.rows)],
             total=total,
         )
     )
@@ -104,19 +104,19 @@ def read_thread(request: HttpRequest, project: Project, thread_id: str) -> HttpR
         run = find_run(project.pk, str(run.thread_id))
     if run is None or run.type != "thread":
         raise Http404("Thread not found")
-    (facts,) = _facts(request, project, [run])
+    (facts,) = facts_of(place(request, project), project, [run])
     told = api_threads.conversation(run)
     return answer(
         Conversation(
             **facts,
-            messages=[_message(said) for said in told.messages],
-            custom_events=[_event(event, metadata) for event, metadata in told.events],
+            messages=[message_view(said) for said in told.messages],
+            custom_events=[event_view(event, metadata) for event, metadata in told.events],
         )
     )
 
 
-def _facts(request: HttpRequest, project: Project, threads: list[Run]) -> list[dict[str, Any]]:
-    where = place(request, project)
+def facts_of(where: serial.Place, project: Project, threads: list[Run]) -> list[dict[str, Any]]:
+    """Return the fields of each thread's ThreadView."""
     costs = api_threads.costs(project.pk, threads)
     beside = api_details.beside(project.pk, threads)
     views = [serial.run_view(run, each, where) for run, each in zip(threads, beside, strict=True)]
@@ -128,7 +128,8 @@ def _facts(request: HttpRequest, project: Project, threads: list[Run]) -> list[d
     ]
 
 
-def _message(said: Said) -> ThreadMessage:
+def message_view(said: Said) -> ThreadMessage:
+    """Return a message, with its siblings, as the API tells it."""
     message = said.message
     return ThreadMessage(
         id=str(message.id),
@@ -139,11 +140,12 @@ def _message(said: Said) -> ThreadMessage:
         user_id=message.user_id,
         tool_calls=UNSET if said.tool_calls is None else serial.raw(said.tool_calls),
         feedback=said.feedback or UNSET,
-        siblings=[_message(each) for each in said.siblings] if said.siblings else UNSET,
+        siblings=[message_view(each) for each in said.siblings] if said.siblings else UNSET,
     )
 
 
-def _event(event: Run, metadata: str | None) -> CustomEvent:
+def event_view(event: Run, metadata: str | None) -> CustomEvent:
+    """Return a custom event as the API tells it; `metadata` is JSON text."""
     return CustomEvent(
         id=str(event.id), name=event.name, created_at=serial.moment(event.started_at), metadata=serial.raw(metadata)
     )

@@ -1,7 +1,7 @@
 """What the data API reads about threads. A retry's messages stand beside those of the exchange that they replace."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -48,16 +48,31 @@ def costs(project_id: int, threads: Sequence[Run]) -> dict[UUID, Decimal | None]
     return {thread_id: cost for thread_id, cost in spent if thread_id is not None}
 
 
-def conversation(thread: Run) -> Told:
-    """Return the thread's messages in the order they were said, retries beside what they replace, and its events."""
+def conversation(thread: Run, *, with_bodies: bool = True) -> Told:
+    """Return the thread's messages in the order they were said, retries beside what they replace, and its events.
+
+    Without bodies, `fill` gives them to a part of the messages at a time.
+    """
     rows = Message.objects.filter(project_id=thread.project_id, thread_id=thread.id, side__in=Side.values)
+    rows = rows if with_bodies else rows.defer("body")
     messages = sorted(rows, key=lambda message: (message.at, SIDES[Side(message.side)], message.id))
     given = _feedback(thread.project_id, messages)
     answered = {message.id for message in messages if message.side == Side.OUT}
-    said = [Said(message, _own_feedback(message, given, answered), tool_calls(message.body)) for message in messages]
+    said = [Said(message, _own_feedback(message, given, answered)) for message in messages]
+    if with_bodies:
+        fill(said, {})
     members = Run.objects.filter(project_id=thread.project_id, thread_id=thread.id)
     retried = members.filter(type="chat", sibling_of__isnull=False).values_list("id", "sibling_of")
     return Told(_with_siblings(said, dict(retried)), _events(members))
+
+
+def fill(said: Sequence[Said], texts: Mapping[tuple[UUID, str], str]) -> None:
+    """Give messages without one the body that `texts` has under (id, side), and read their tool calls."""
+    for each in said:
+        key = each.message.id, each.message.side
+        if key in texts:
+            each.message.body = texts[key]
+        each.tool_calls = tool_calls(each.message.body)
 
 
 def tool_calls(body: str) -> str | None:

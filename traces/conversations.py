@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
-from django.db.models import F, Min, Q, Value
+from django.db.models import F, Min, Q, TextField, Value
 
 from runs import bodies, conditions, feedback, jsontree
 from runs.models import EndUser, Feedback, Message, Run, RunBody
@@ -42,7 +42,7 @@ class Thread:
 
 def thread(project_id: int, run: Run) -> Thread:
     """Return a conversation; `run` is its run of type thread. Eight queries, however long it is."""
-    story = _story(project_id, run.id)
+    story = story_of(project_id, run.id)
     body = RunBody.objects.filter(project_id=project_id, run_id=run.id).only("metadata").first()
     speakers = {message.user_id for message in story.messages if message.user_id}
     names = people(project_id, speakers | ({run.user_id} if run.user_id else set()))
@@ -61,8 +61,11 @@ def _metadata_text(run: Run, body: RunBody | None) -> str | None:
     return sent or (json.dumps(run.metadata) if run.metadata else None)
 
 
-def _story(project_id: int, thread_id: UUID) -> Story:
-    fields = MessageRow.__struct_fields__
+def story_of(project_id: int, thread_id: UUID, *, with_bodies: bool = True) -> Story:
+    """Return what is stored of one thread; without bodies, those of its messages are ''."""
+    fields = [
+        name if with_bodies or name != "body" else Value("", TextField()) for name in MessageRow.__struct_fields__
+    ]
     messages = Message.objects.filter(project_id=project_id, thread_id=thread_id).values_list(*fields)
     parts = conditions.of_project(project_id).filter(thread_id=thread_id, type__in=("chat", "custom-event"))
     rows = list(parts.values_list("type", "id", "name", "started_at", "sibling_of"))

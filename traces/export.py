@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -30,6 +30,7 @@ CHUNK_BYTES = 1024 * 1024
 PATIENCE = "60s"
 """How long a reader may take between two parts, before the database stops holding the trace's moment for them."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+K = TypeVar("K")
 
 
 class TraceTotals(serial.Shape):
@@ -84,7 +85,7 @@ def exists(project_id: int, trace_id: UUID) -> bool:
 def as_json(origin: Origin, trace_id: UUID) -> Iterator[bytes]:
     """Yield the trace as JSON (TraceExport), one run a line; payloads are byte for byte as sent (rule 7)."""
     project_id = origin.project.pk
-    with _one_moment():
+    with one_moment():
         plan = _plan(project_id, trace_id)
         yield b'{"trace":' + serial.encode(_totals(origin, trace_id, len(plan))) + b',\n"runs":['
         between = b"\n"
@@ -98,7 +99,7 @@ def as_json(origin: Origin, trace_id: UUID) -> Iterator[bytes]:
 def as_otlp(origin: Origin, trace_id: UUID) -> Iterator[bytes]:
     """Yield the trace as the body of an OTLP/JSON request (ExportTraceServiceRequest), one span a line."""
     project = origin.project
-    with _one_moment():
+    with one_moment():
         plan = _plan(project.pk, trace_id)
         ids = SpanIds(id for id, _ in plan)
         known = {id for id, _ in plan}
@@ -123,9 +124,9 @@ def file_name(project_id: int, trace_id: UUID, ending: str) -> str:
     return "-".join(part for part in parts if part) + ending
 
 
-def chunks(plan: Iterable[tuple[UUID, int]]) -> Iterator[list[UUID]]:
+def chunks(plan: Iterable[tuple[K, int]]) -> Iterator[list[K]]:
     """Cut (run, bytes it carries) into parts of at most CHUNK_RUNS runs and CHUNK_BYTES; larger runs are read alone."""
-    part: list[UUID] = []
+    part: list[K] = []
     carried = 0
     for run, size in plan:
         if part and (len(part) == CHUNK_RUNS or carried + size > CHUNK_BYTES):
@@ -138,7 +139,7 @@ def chunks(plan: Iterable[tuple[UUID, int]]) -> Iterator[list[UUID]]:
 
 
 @contextmanager
-def _one_moment() -> Iterator[None]:
+def one_moment() -> Iterator[None]:
     """Let every statement inside see the database as it was at the first one; inside a transaction, as that does.
 
     A reader that stalls ends its download, not the database's housekeeping.

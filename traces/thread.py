@@ -54,6 +54,21 @@ def converse(story: Story, chosen: Collection[UUID] = (), around: int | None = N
     return Conversation(items=_with_silences(items), turns=turns, first=first, page=TURNS, totals=_totals(story, turns))
 
 
+def whole(story: Story, chosen: Collection[UUID] = ()) -> tuple[list[Turn], list[Line]]:
+    """Return all turns, with the silences before them but without their lines, and what happened between messages.
+
+    Nothing of it needs the messages' bodies, which are long.
+    """
+    turns = _turns(story, frozenset(chosen))
+    _mark_silences(turns)
+    return turns, _between(story, None, None)
+
+
+def turns_of(story: Story) -> list[Turn]:
+    """Return all turns in time order with their tellings, untitled: titles are most of the work."""
+    return _turns(story, frozenset(), titled=False)
+
+
 def reaction(values: Mapping[str, Any]) -> Reaction:
     """Return feedback as drawn. Lunary's SDKs say `thumb` or `thumbs`; a null value is a removed key."""
     kept = {key: value for key, value in values.items() if value is not None}
@@ -63,7 +78,7 @@ def reaction(values: Mapping[str, Any]) -> Reaction:
     return Reaction(thumb=thumb, comment=comment if isinstance(comment, str) else jsontree.pretty(comment), other=other)
 
 
-def _turns(story: Story, chosen: frozenset[UUID]) -> list[Turn]:
+def _turns(story: Story, chosen: frozenset[UUID], *, titled: bool = True) -> list[Turn]:
     """Return all turns in time order, each with its tellings in time order."""
     groups: dict[UUID, list[Variant]] = {}
     sibling_of = {chat.id: chat.sibling_of for chat in story.chats}
@@ -76,7 +91,7 @@ def _turns(story: Story, chosen: frozenset[UUID]) -> list[Turn]:
         turns.append(
             Turn(
                 number=len(turns) + 1,
-                title=_title(variants),
+                title=_title(variants) if titled else "",
                 variants=variants,
                 shown=shown,
                 thumb=_thumb(variants[shown], story.feedback),
