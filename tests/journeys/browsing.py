@@ -48,7 +48,8 @@ AUDIT = """() => {
       found.push("image neither hidden nor named: " + brief(image));
   for (const target of all("a[href], button, summary")) {
     const inner = target.querySelector("[aria-label]");
-    const words = (target.innerText ?? target.textContent).trim();
+    const unseen = getComputedStyle(target).contentVisibility === "auto"; // then innerText knows only what is in sight
+    const words = ((unseen ? null : target.innerText) ?? target.textContent).trim();
     if (target.checkVisibility() && !words && !named(target) && !inner)
       found.push("nothing to call it: " + brief(target));
   }

@@ -18,7 +18,7 @@ moments = st.integers(-10_000 * MS, 10_000_000 * MS)
 
 @st.composite
 def scales(draw: st.DrawFn) -> Scale:
-    """A trace cut at random into what was active and up to four gaps, some without anything between them."""
+    """Draw a trace cut at random into what was active and up to four gaps, some without anything between them."""
     cuts = draw(st.lists(st.integers(0, 3_600 * SECOND), min_size=2, max_size=10, unique=True))
     cuts = sorted(cuts)[: len(cuts) // 2 * 2]
     gaps = tuple(Gap(START + begin, START + end) for begin, end in list(pairwise(cuts))[::2])[:4]
