@@ -29,6 +29,7 @@ class Group:
 LISTS: Final = ("run_list", "trace_list", "thread_list", "user_list", "team_list", "organization_list")
 PEEKS: Final = ("run_list", "trace_compare")
 TREES: Final = ("trace_page",)
+THREADS: Final = ("thread_page",)
 TRACES: Final = ("trace_page", "trace_transcript", "trace_findings")
 
 GROUPS: Final = (
@@ -70,6 +71,15 @@ GROUPS: Final = (
             Key(("Esc",), "leave the search"),
         ),
         TREES,
+    ),
+    Group(
+        "The replay",
+        (
+            Key(("←", "→"), "previous turn, next turn"),
+            Key(("Home", "End"), "first moment, last moment"),
+            Key(("Space",), "play, pause"),
+        ),
+        THREADS,
     ),
     Group("Traces of the list", (Key(("[", "]"), "previous trace, next trace"),), TRACES),
     Group(

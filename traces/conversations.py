@@ -70,13 +70,14 @@ def story_of(project_id: int, thread_id: UUID, *, with_bodies: bool = True) -> S
     parts = conditions.of_project(project_id).filter(thread_id=thread_id, type__in=("chat", "custom-event"))
     rows = list(parts.values_list("type", "id", "name", "started_at", "sibling_of"))
     events = [EventRow(id, name, at) for type, id, name, at, _ in rows if type == "custom-event"]
-    given, chat_of = _given(project_id, thread_id)
+    given, given_at, chat_of = _given(project_id, thread_id)
     return Story(
         messages=[MessageRow(*row) for row in messages],
         chats=[ChatRow(id, at, sibling_of) for type, id, _, at, sibling_of in rows if type == "chat"],
         events=_with_metadata(project_id, events),
         runs=_attached(project_id, thread_id),
         feedback=given,
+        given_at=given_at,
         chat_of=chat_of,
     )
 
@@ -110,23 +111,27 @@ _GIVEN = """
         WHERE project_id = %(project)s AND thread_id = %(thread)s
         UNION SELECT id, CASE WHEN type NOT IN ('chat', 'thread') THEN chat_id END FROM runs_run
         WHERE project_id = %(project)s AND thread_id = %(thread)s)
-    SELECT f.run_id, f.key, f.value::text, inside.chat_id
+    SELECT f.run_id, f.key, f.value::text, f.at, inside.chat_id
     FROM inside JOIN runs_feedback f ON f.project_id = %(project)s AND f.run_id = inside.id
     WHERE f.value IS NOT NULL AND f.value <> 'null'::jsonb
 """
 
 
-def _given(project_id: int, thread_id: UUID) -> tuple[dict[UUID, dict[str, Any]], dict[UUID, UUID]]:
-    """Return the feedback inside a thread by run or message, and the exchanges of the runs among them."""
+def _given(
+    project_id: int, thread_id: UUID
+) -> tuple[dict[UUID, dict[str, Any]], dict[UUID, dict[str, datetime]], dict[UUID, UUID]]:
+    """Return the feedback inside a thread by run or message, when it was given, and the exchanges of the runs."""
     given: dict[UUID, dict[str, Any]] = {}
+    given_at: dict[UUID, dict[str, datetime]] = {}
     chat_of: dict[UUID, UUID] = {}
     with connection.cursor() as cursor:
         cursor.execute(_GIVEN, {"project": project_id, "thread": thread_id})
-        for run_id, key, text, chat_id in cursor.fetchall():
+        for run_id, key, text, at, chat_id in cursor.fetchall():
             given.setdefault(run_id, {})[key] = json.loads(text)
+            given_at.setdefault(run_id, {})[key] = at
             if chat_id:
                 chat_of[run_id] = chat_id
-    return given, chat_of
+    return given, given_at, chat_of
 
 
 def _with_metadata(project_id: int, events: list[EventRow]) -> list[EventRow]:

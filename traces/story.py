@@ -74,6 +74,7 @@ class Story(msgspec.Struct, frozen=True):
     runs: list[AttachedRow] = []
     feedback: Mapping[UUID, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     chat_of: Mapping[UUID, UUID] = msgspec.field(default_factory=dict)  # of runs that have feedback
+    given_at: Mapping[UUID, Mapping[str, datetime]] = msgspec.field(default_factory=dict)  # of `feedback`
 
 
 class Bubble(msgspec.Struct, kw_only=True):
@@ -248,6 +249,11 @@ class Conversation(msgspec.Struct, kw_only=True):
     def listed_turns(self) -> list[Turn]:
         """The page's turns and all that follow."""
         return self.turns[self.before :]
+
+    @property
+    def page_turns(self) -> list[Turn]:
+        """The page's turns."""
+        return self.turns[self.before : self.last]
 
     @property
     def title(self) -> str:

@@ -18,6 +18,7 @@ from runs.lookup import find_run
 from runs.models import Run
 from traces import conversations, thread_signals
 from traces.address import uuids
+from traces.replay import address, replay
 from traces.thread import converse, reaction
 from traces.views import address_of
 
@@ -33,10 +34,18 @@ def thread_page(request: HttpRequest, project: Project, thread_id: str) -> HttpR
         return redirect(_within(project, run) or address_of(project, run))
     thread = conversations.thread(project.pk, run)
     chosen = list(uuids(request.GET.getlist("retry")))
-    conversation = converse(thread.story, chosen, _number(request.GET.get("turn")))
-    context = {"project": project, "thread": thread, "conversation": conversation, "chosen": chosen}
+    replayed = replay(thread.story, request.GET)
+    if replayed and "seek" in request.GET:
+        return redirect(request.path + address(replayed.now, chosen, replayed.speed))
+    turn = _number(request.GET.get("turn"))
+    if replayed:
+        conversation = converse(replayed.story, chosen, turn or replayed.now.turn)
+    else:
+        conversation = converse(thread.story, chosen, turn)
+    context = {"project": project, "thread": thread, "conversation": conversation, "chosen": chosen, "replay": replayed}
     context["signals"] = thread_signals.of_thread(project.pk, run.id)
-    return render_page(request, "threads/page.html", context)
+    partial = "replay" if replayed and request.headers.get("HX-Target") == "replay" else None
+    return render_page(request, "threads/page.html", context, partial=partial)
 
 
 @require_POST

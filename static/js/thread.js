@@ -29,7 +29,7 @@ function mark() {
   if (place.top < list.top || place.bottom > list.bottom) contents.scrollTop += place.top - list.top - list.height / 3;
 }
 
-if (pane && contents?.checkVisibility()) {
+if (pane && contents?.checkVisibility() && !document.getElementById("player")) {
   let asked = 0;
   const soon = () => {
     cancelAnimationFrame(asked);

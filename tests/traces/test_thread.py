@@ -1,41 +1,18 @@
 """traces.thread: turns in time order, retries kept with what they retry, nothing said is lost."""
 
-import json
 import random
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from tests.traces.forests import START, relaxed, row, uid
-from traces.columns import RunRow
-from traces.story import AttachedRow, Bubble, ChatRow, Conversation, EventRow, Line, MessageRow, Story, Turn
+from tests.traces.forests import relaxed, row, uid
+from tests.traces.stories import at, attached, chat, said, stories
+from traces.story import Bubble, Conversation, EventRow, Line, Story, Turn
 from traces.thread import TURNS, converse, reaction
-from traces.tree import grow
-
-
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def said(number: int, chat: int | None, seconds: float, text: Any = "hello", role: str = "user") -> MessageRow:
-    body = text if isinstance(text, dict) else {"role": role, "content": text}
-    side = "in" if role in ("user", "system") else "out"
-    chat_id = None if chat is None else uid(chat)
-    return MessageRow(uid(number), side, chat_id, at(seconds), role, json.dumps(body))
-
-
-def chat(number: int, seconds: float, retries: int | None = None) -> ChatRow:
-    return ChatRow(uid(number), at(seconds), None if retries is None else uid(retries))
-
-
-def attached(chat_id: int | None, root: RunRow, *below: RunRow) -> AttachedRow:
-    sums = grow(root.id, (root, *below)).sums
-    models = tuple(run.name or "" for run in (root, *below) if run.type == "llm")
-    return AttachedRow(None if chat_id is None else uid(chat_id), root.id, root.started_at, sums, models, root)
 
 
 def turns(made: Conversation) -> list[Turn]:
@@ -202,22 +179,6 @@ def test_feedback_is_read_in_both_spellings() -> None:
     assert odd.comment.startswith("{")
 
 
-numbers = st.integers(1, 12)
-
-
-@st.composite
-def stories(draw: st.DrawFn) -> Story:
-    roles = st.sampled_from(("user", "assistant", "tool", "system"))
-    messages = [
-        said(n, draw(st.one_of(st.none(), numbers)), draw(st.integers(0, 20_000)), f"text {n}", draw(roles))
-        for n in range(1, draw(st.integers(1, 12)) + 1)
-    ]
-    chats = [chat(n, n, draw(st.one_of(st.none(), numbers))) for n in draw(st.sets(numbers))]
-    events = [EventRow(uid(100 + n), f"event {n}", at(draw(st.integers(0, 20_000)))) for n in range(draw(numbers))]
-    runs = [attached(draw(st.one_of(st.none(), numbers)), row(200 + n, type="llm")) for n in range(draw(numbers))]
-    return Story(messages, chats, events, runs)
-
-
 @relaxed
 @given(stories(), st.randoms(use_true_random=False))
 def test_nothing_said_is_lost_and_order_does_not_matter(story: Story, chance: random.Random) -> None:
@@ -236,5 +197,11 @@ def test_nothing_said_is_lost_and_order_does_not_matter(story: Story, chance: ra
     def mixed(rows: list[Any]) -> list[Any]:
         return chance.sample(rows, len(rows))
 
-    shuffled = Story(mixed(story.messages), mixed(story.chats), mixed(story.events), mixed(story.runs))
+    shuffled = structs.replace(
+        story,
+        messages=mixed(story.messages),
+        chats=mixed(story.chats),
+        events=mixed(story.events),
+        runs=mixed(story.runs),
+    )
     assert repr(converse(shuffled)) == repr(converse(story))
