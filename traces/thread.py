@@ -55,11 +55,11 @@ def converse(story: Story, chosen: Collection[UUID] = (), around: int | None = N
 
 
 def whole(story: Story, chosen: Collection[UUID] = ()) -> tuple[list[Turn], list[Line]]:
-    """Return all turns, with the silences before them but without their lines, and what happened between messages.
+    """Return all turns, untitled and without their lines but with the silences before them, and what happened between.
 
     Nothing of it needs the messages' bodies, which are long.
     """
-    turns = _turns(story, frozenset(chosen))
+    turns = _turns(story, frozenset(chosen), titled=False)
     _mark_silences(turns)
     return turns, _between(story, None, None)
 
