@@ -43,7 +43,8 @@ def thread_page(request: HttpRequest, project: Project, thread_id: str) -> HttpR
     else:
         conversation = converse(thread.story, chosen, turn)
     context = {"project": project, "thread": thread, "conversation": conversation, "chosen": chosen, "replay": replayed}
-    context["signals"] = thread_signals.of_thread(project.pk, run.id)
+    if not replayed:  # signals are of the whole
+        context["signals"] = thread_signals.of_thread(project.pk, run.id)
     partial = "replay" if replayed and request.headers.get("HX-Target") == "replay" else None
     return render_page(request, "threads/page.html", context, partial=partial)
 
