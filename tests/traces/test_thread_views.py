@@ -88,7 +88,7 @@ def test_list_and_thread_cost_the_same_number_of_queries_whatever_they_hold(
 ) -> None:
     client = site.client()
     for _ in range(2):
-        for path, budget in (("threads", 20), (f"threads/{talk.thread.id}", 24)):
+        for path, budget in (("threads", 20), (f"threads/{talk.thread.id}", 26)):
             with django_assert_max_num_queries(budget):
                 client.get(site.url(path))
         for number in range(20):
