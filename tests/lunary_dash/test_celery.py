@@ -57,9 +57,9 @@ def test_loading_the_demo_says_that_it_can_t(away: None) -> None:
 
 
 def test_a_task_reaches_a_broker_that_is_there() -> None:
-    with app.connection_for_write() as connection:
-        queue = connection.SimpleQueue("celery")
-        waiting = queue.qsize()
+    with app.connection_for_write() as connection, connection.SimpleQueue("celery") as queue:
+        queue.clear()
         enqueue(finish_deletions)
-        assert queue.qsize() > waiting
-        queue.close()
+        message = queue.get(timeout=5)
+        message.ack()
+        assert message.headers["task"] == finish_deletions.name
