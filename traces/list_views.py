@@ -84,7 +84,7 @@ def _table(project: Project, filters: TraceFilters, cursor: str | None) -> dict[
             if not found.rows and not unrooted:
                 context |= listing.emptiness(project, filters)
             if not unrooted and (filters.asks_summaries or sort.key != "time"):
-                behind = summaries.lag(project.pk)
+                behind = summaries.MARKS.lag(project.pk)
                 context["behind"] = behind if behind > WORTH_SAYING else None
             return context | {"page": found}
     except BadCursor as damaged:

@@ -85,7 +85,7 @@ def traces(project_id: int, filters: TraceFilters, cursor: str | None) -> Page[T
     """Return a page of traces in the order of their `sort`; raises BadCursor. Six queries, however many runs they have.
 
     Their figures are exact to the last run. Which traces are listed, and where, is told by the roots while the list is
-    sorted by time and filtered by nothing but them, and else by summaries, which may be as old as `summaries.lag`.
+    sorted by time and filtered by nothing but them, and else by summaries, which may be as old as `MARKS.lag` says.
     """
     listed, order = _listed(project_id, filters)
     if listed.model is Run:

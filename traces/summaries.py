@@ -1,44 +1,40 @@
 """Sums of whole traces, recomputed from runs (DESIGN.md rule 13), never incremented.
 
-A writing transaction leaves a `StaleTrace` mark beside what it wrote. `recompute_stale` takes marks out, recounts their
-traces and stores the result, all in one transaction: a mark that is committed meanwhile stays, and being killed at any
-point loses nothing. One process at a time recomputes a project's traces, which an advisory lock sees to, so that an
-older count never replaces a newer one.
-
-Whoever shows figures asks `current`, which is exact to the last run, worker or not: traces with marks are counted on
-the spot. Only what a whole list is filtered or sorted by may lag, by `lag`.
+A writing transaction leaves a `StaleTrace` mark beside what it wrote, `traces.marks` works them off. Whoever shows
+figures asks `current`, which is exact to the last run, worker or not: traces with marks are counted on the spot. Only
+what a whole list is filtered or sorted by may lag, by `MARKS.lag`.
 """
 
-import logging
 import math
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import groupby
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Final
+from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, Min, OuterRef
+from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from projects.models import Project
 from runs.models import StaleTrace
 from traces.fields import BETWEEN, KINDS, MORE
+from traces.marks import BATCH, Marks
 from traces.models import TraceSummary
 from traces.tree import PRICED_TYPES, ROOT_TYPES, Sums
 
-log = logging.getLogger(__name__)
-
-BATCH = 200  # traces per transaction
-FETCHED = 10_000  # stale traces that are looked up at once
 NAMES = 200  # distinct names that a summary holds
 LONGEST_NAME = 100  # characters; longer ones are looked up among the runs
-# A trace of R runs takes about R × 6 µs to recount; it may take a tenth of the time, so it waits R × 60 µs.
-PATIENCE_PER_RUN = timedelta(microseconds=60)
-LONGEST_PATIENCE = timedelta(seconds=60)
-LOCK_CLASS = 0x1DA6  # first half of the advisory lock's key; the second is the project
+MARKS: Final = Marks(
+    mark=StaleTrace,
+    summary=TraceSummary,
+    column="trace_id",
+    size="runs",
+    # A trace of R runs takes about R × 6 µs to recount; it may take a tenth of the time.
+    per_item=timedelta(microseconds=60),
+    longest=timedelta(seconds=60),
+    lock_class=0x1DA6,
+)
 
 MEASURES = ("duration_ms", "runs", "errors", "tokens", "cost", "priced", "unknown")
 COLUMNS = ("project_id", "trace_id", "type", "started_at", *MEASURES, "contains")
@@ -91,14 +87,6 @@ _REPLACE = f"""
      WHERE ({", ".join(f"old.{name}" for name in _VALUES)})
            IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _VALUES)})"""
 
-# Longest waiting first; a large trace only when it has waited long enough to be worth its recount.
-_STALE = """
-    SELECT mark.project_id, mark.trace_id
-      FROM (SELECT project_id, trace_id, min(marked_at) AS oldest FROM runs_staletrace GROUP BY 1, 2) AS mark
-      LEFT JOIN traces_tracesummary AS summary USING (project_id, trace_id)
-     WHERE %(now)s - mark.oldest >= least(coalesce(summary.runs, 0) * %(per_run)s::interval, %(longest)s::interval)
-     ORDER BY mark.oldest LIMIT %(most)s"""
-
 
 @dataclass(frozen=True)
 class Totals:
@@ -113,71 +101,18 @@ def recompute(project_id: int, traces: Sequence[UUID]) -> int:
 
     0 when another process is at this project, or is emptying it.
     """
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK_CLASS, project_id])
-            if not cursor.fetchone()[0]:
-                return 0
-            scope: dict[str, Any] = {"project": project_id, "traces": list(traces)}
-            # Marks first: the statement after this one sees at least all that their transactions wrote.
-            cursor.execute(
-                "DELETE FROM runs_staletrace WHERE project_id = %(project)s AND trace_id = ANY(%(traces)s)", scope
-            )
-            marks = int(cursor.rowcount)
-            cursor.execute(_REPLACE, scope)
-            return marks
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) == "40P01":  # a deadlock with who empties the project
-            log.info("project %s: summaries wait for another process", project_id)
-            return 0
-        raise
+    return MARKS.recount(project_id, traces, _store)
+
+
+def _store(project_id: int, traces: Sequence[UUID]) -> None:
+    """Make the summaries of these traces what a recount says, writing only those that differ."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REPLACE, {"project": project_id, "traces": list(traces)})
 
 
 def recompute_stale(seconds: float = math.inf, *, patient: bool = False) -> int:
-    """Recompute stale traces, longest waiting first, for about that long; return how many marks were worked off.
-
-    `patient` leaves a large trace until its wait has earned its cost: one that grows by a batch every few milliseconds
-    takes a tenth of a core.
-    """
-    stop = time.monotonic() + seconds
-    done = 0
-    while time.monotonic() < stop:
-        worked_off = 0
-        for project_id, traces in _stale(patient=patient):
-            if time.monotonic() >= stop:
-                break
-            worked_off += recompute(project_id, traces)
-        if not worked_off:
-            break
-        done += worked_off
-    return done
-
-
-def _stale(*, patient: bool) -> Iterator[tuple[int, list[UUID]]]:
-    """Yield batches of stale traces, each of one project."""
-    scope: dict[str, Any] = {"now": datetime.now(UTC), "longest": LONGEST_PATIENCE, "most": FETCHED}
-    scope["per_run"] = PATIENCE_PER_RUN if patient else timedelta()
-    with connection.cursor() as cursor:
-        cursor.execute(_STALE, scope)
-        found = sorted(cursor.fetchall(), key=lambda row: row[0])  # stable: longest waiting first within a project
-    for project_id, rows in groupby(found, key=lambda row: row[0]):
-        traces = [trace_id for _, trace_id in rows]
-        for start in range(0, len(traces), BATCH):
-            yield project_id, traces[start : start + BATCH]
-
-
-def mark(project_id: int, traces: Iterable[UUID]) -> None:
-    """Mark traces for recomputing, in the caller's transaction."""
-    now = datetime.now(UTC)
-    StaleTrace.objects.bulk_create(
-        StaleTrace(project_id=project_id, trace_id=trace_id, id=uuid4(), marked_at=now) for trace_id in traces
-    )
-
-
-def lag(project_id: int) -> timedelta:
-    """Return how far behind the project's summaries are: the age of the oldest mark, zero when there is none."""
-    oldest = StaleTrace.objects.filter(project_id=project_id).aggregate(oldest=Min("marked_at"))["oldest"]
-    return max(datetime.now(UTC) - oldest, timedelta()) if oldest else timedelta()
+    """Recompute stale traces, longest waiting first, for about that long; return how many marks were worked off."""
+    return MARKS.work_off(recompute, seconds, patient=patient)
 
 
 def current(project_id: int, traces: Collection[UUID]) -> dict[UUID, Totals]:
@@ -267,7 +202,7 @@ def verify(project: Project) -> Proof:
         equal += sum(same and not marked for _, marked, same in found)
         repaired += len(wrong)
         if wrong:
-            mark(project.pk, wrong)
+            MARKS.add(project.pk, wrong)
             recompute(project.pk, wrong)
     return Proof(str(project), equal, repaired, waiting)
 

@@ -54,7 +54,7 @@ def agent(project: Project, **fields: Any) -> Run:
         root = make.run(project, "agent", **fields)
         make.child(root, project, "tool", name="search")
         make.child(root, project, "llm", name="gpt-4o", cost=Decimal("0.5"))
-        summaries.mark(project.pk, [root.id])
+        summaries.MARKS.add(project.pk, [root.id])
     return root
 
 
@@ -84,11 +84,11 @@ def test_only_traces_that_are_listed_have_a_summary(project: Project) -> None:
     child = make.run(project, "llm", parent_id=missing, trace_id=missing)
     alone = make.run(project, "llm")
     make.child(alone, project, "tool")
-    summaries.mark(project.pk, [missing, alone.id])
+    summaries.MARKS.add(project.pk, [missing, alone.id])
     summaries.recompute_stale()
     assert stored(project) == {}
     make.run(project, "chain", id=missing)
-    summaries.mark(project.pk, [missing])
+    summaries.MARKS.add(project.pk, [missing])
     summaries.recompute_stale()
     assert set(stored(project)) == {child.trace_id}
 
@@ -109,7 +109,7 @@ def test_figures_of_a_page_are_never_stale(project: Project) -> None:
     summaries.recompute_stale()
     with transaction.atomic():
         make.child(root, project, "tool")
-        summaries.mark(project.pk, [root.id])
+        summaries.MARKS.add(project.pk, [root.id])
     found = summaries.current(project.pk, [root.id, other.id, uuid4()])
     assert {id: totals.sums.runs for id, totals in found.items()} == {root.id: 4, other.id: 3}
     assert TraceSummary.objects.get(trace_id=root.id).runs == 3
@@ -123,7 +123,7 @@ def test_two_projects_with_the_same_trace_never_mix(project: Project) -> None:
         root = make.run(one, "agent", id="the same")
         for _ in range(runs):
             make.child(root, one, "tool", name=f"of {one.pk}")
-        summaries.mark(one.pk, [root.id])
+        summaries.MARKS.add(one.pk, [root.id])
     summaries.recompute_stale()
     for one, runs in ((project, 2), (other, 5)):
         assert stored(one) == recount(one)
@@ -190,7 +190,7 @@ def test_a_mark_committed_during_the_recompute_survives_it(project: Project) -> 
 def test_two_processes_at_once_do_the_work_once(project: Project) -> None:
     agent(project)
     with psycopg.connect(**_address()) as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s, %s)", [summaries.LOCK_CLASS, project.pk])
+        other.execute("SELECT pg_advisory_xact_lock(%s, %s)", [summaries.MARKS.lock_class, project.pk])
         assert summaries.recompute_stale() == 0
     assert StaleTrace.objects.count() == 1
     assert summaries.recompute_stale() == 1
@@ -219,7 +219,7 @@ def test_many_workers_and_writers_end_equal_to_a_recount(project: Project) -> No
         for index in range(20):
             with transaction.atomic():
                 make.child(roots[index % 3], project, "tool", name=f"{number}-{index}")
-                summaries.mark(project.pk, [roots[index % 3].id])
+                summaries.MARKS.add(project.pk, [roots[index % 3].id])
         connections.close_all()
 
     workers = [threading.Thread(target=work) for _ in range(2)]
@@ -240,7 +240,7 @@ def test_a_large_trace_waits_until_its_cost_is_earned(project: Project) -> None:
     root, small = agent(project), agent(project)
     summaries.recompute_stale()
     TraceSummary.objects.filter(trace_id=root.id).update(runs=10_000_000)
-    summaries.mark(project.pk, [root.id, small.id])
+    summaries.MARKS.add(project.pk, [root.id, small.id])
     tasks.recompute_summaries()
     assert [mark.trace_id for mark in StaleTrace.objects.all()] == [root.id]
     StaleTrace.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=61))
@@ -249,12 +249,12 @@ def test_a_large_trace_waits_until_its_cost_is_earned(project: Project) -> None:
 
 
 def test_lag_is_the_age_of_the_oldest_mark(project: Project) -> None:
-    assert summaries.lag(project.pk) == timedelta()
+    assert summaries.MARKS.lag(project.pk) == timedelta()
     agent(project)
     StaleTrace.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=20))
     agent(project)
-    assert timedelta(seconds=20) <= summaries.lag(project.pk) < timedelta(seconds=25)
-    assert summaries.lag(make.project().pk) == timedelta()
+    assert timedelta(seconds=20) <= summaries.MARKS.lag(project.pk) < timedelta(seconds=25)
+    assert summaries.MARKS.lag(make.project().pk) == timedelta()
 
 
 def test_the_nightly_proof_finds_and_repairs_what_is_wrong(project: Project) -> None:
@@ -266,7 +266,7 @@ def test_the_nightly_proof_finds_and_repairs_what_is_wrong(project: Project) -> 
     Run.objects.filter(trace_id=gone.id).delete()
     with transaction.atomic():
         make.child(marked, project, "tool")
-        summaries.mark(project.pk, [marked.id])
+        summaries.MARKS.add(project.pk, [marked.id])
     output = StringIO()
     with pytest.raises(CommandError, match="1 of 1"):
         call_command("verify_traces", str(project.public_id), stdout=output)
