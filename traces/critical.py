@@ -101,11 +101,15 @@ def critical_path(forest: Forest, until_us: int | None = None) -> dict[int, int]
 
 
 def _end(forest: Forest, position: int, running_until: int) -> int:
-    """Return when a run ended, epoch µs: a running one at `running_until`, one that failed to say when it began."""
-    end = forest.columns.ends[position]
+    """Return when a run ended, epoch µs: a running one at `running_until`, one that failed to say when it began.
+
+    A custom event is a moment, even where its client announced a start and never an end.
+    """
+    rows = forest.columns
+    start, end = rows.starts[position], rows.ends[position]
     if end is not None:
-        return max(end, forest.columns.starts[position])
-    return running_until if forest.columns.statuses[position] == "started" else forest.columns.starts[position]
+        return max(end, start)
+    return running_until if rows.statuses[position] == "started" and rows.types[position] != "custom-event" else start
 
 
 def _begins(forest: Forest) -> list[int]:

@@ -45,6 +45,11 @@ def test_moments_hold_nothing_up() -> None:
     assert path([row(0, ms=0)]) == {}
 
 
+def test_an_event_that_never_ends_is_a_moment() -> None:
+    told = row(2, 0, 20, None, type="custom-event")
+    assert path([row(0, ms=100), row(1, 0, 10, 80), told]) == {0: 20, 1: 80}
+
+
 def test_what_goes_on_is_on_the_path_until_now() -> None:
     forest = grow(uid(0), [row(0, ms=None), row(1, 0, 0, 90), row(2, 0, 10, None)])
     assert [forest.node(at).id.int for at in CriticalPath(forest, forest.end_us + 5_000_000)] == [0, 2]
