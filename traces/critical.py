@@ -14,6 +14,7 @@ from typing import Final
 
 from traces.tree import NONE, Forest
 
+EVENT: Final = "custom-event"
 SLACK_US: Final = 1_000
 """Clients tell times in whole milliseconds: so far may one step reach into the next."""
 
@@ -109,7 +110,7 @@ def _end(forest: Forest, position: int, running_until: int) -> int:
     start, end = rows.starts[position], rows.ends[position]
     if end is not None:
         return max(end, start)
-    return running_until if rows.statuses[position] == "started" and rows.types[position] != "custom-event" else start
+    return running_until if rows.statuses[position] == "started" and rows.types[position] != EVENT else start
 
 
 def _begins(forest: Forest) -> list[int]:
@@ -124,10 +125,10 @@ def _begins(forest: Forest) -> list[int]:
 def _latest(forest: Forest, until_us: int) -> list[int]:
     """Return for each position when the last run of its sub-tree ended, epoch µs."""
     columns = forest.columns
-    times = zip(columns.starts, columns.ends, columns.statuses, strict=True)
+    rows = zip(columns.starts, columns.ends, columns.statuses, columns.types, strict=True)
     latest = [
-        (until_us if status == "started" else start) if end is None else end if end > start else start
-        for start, end, status in times
+        (until_us if status == "started" and kind != EVENT else start) if end is None else end if end > start else start
+        for start, end, status, kind in rows
     ]
     parent = forest.parent
     for position in range(len(latest) - 1, 0, -1):
