@@ -3,12 +3,19 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 
 from lunary_dash import env
 from tests import servers
 from tests.browser import find_chromium
+
+# How long an example takes says nothing on a machine that does something else as well.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.hookimpl(tryfirst=True)
