@@ -241,6 +241,7 @@ def test_a_large_trace_waits_until_its_cost_is_earned(project: Project) -> None:
     summaries.recompute_stale()
     TraceSummary.objects.filter(trace_id=root.id).update(runs=10_000_000)
     summaries.MARKS.add(project.pk, [root.id, small.id])
+    StaleTrace.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=1))
     tasks.recompute_summaries()
     assert [mark.trace_id for mark in StaleTrace.objects.all()] == [root.id]
     StaleTrace.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=61))

@@ -213,6 +213,7 @@ def test_a_large_thread_waits_until_its_cost_is_earned(project: Project) -> None
     thread_summaries.recompute_stale()
     ThreadSummary.objects.filter(thread_id=THREADS[0]).update(messages=1_000_000)
     MARKS.add(project.pk, [UUID(id) for id in THREADS])
+    StaleThread.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=1))  # a small one waits too: 1 ms
     tasks.recompute_thread_summaries()
     assert [str(mark.thread_id) for mark in StaleThread.objects.all()] == THREADS[:1]
     StaleThread.objects.update(marked_at=datetime.now(UTC) - timedelta(seconds=61))
